@@ -1,0 +1,64 @@
+/**
+ * Every limit of hptd, with its reason. Sizes in bytes unless the name says otherwise.
+ * What the engine must know too is written again in src/engine/memory-map.ts; a test compares.
+ */
+
+/** A guest's whole memory (table, reverse map, rings) is one WebAssembly memory of at most 4 GiB. */
+export const ORDER_MAX = 30;
+/** SPEC: PAPR and KVM: below 2^18 bytes the AVPN and the group no longer give back the whole virtual address. */
+export const ORDER_MIN = 18;
+
+/** Room for 4,096 H_ENTER records of 40 bytes with room to spare; below the size at which ws copies hurt. */
+export const FRAME_BYTES_MAX = 256 * 1024;
+/** What a stream may have unanswered: two full frames, so that one is executed while the next arrives. */
+export const CREDIT_BYTES = 512 * 1024;
+/** Added to a frame's length when credits are counted: what its header costs in the ring. */
+export const FRAME_OVERHEAD_BYTES = 8;
+/** A JSON frame holds a handful of hcalls for people; this is 1,000 of them. */
+export const JSON_FRAME_BYTES_MAX = 256 * 1024;
+/** hcalls a JSON stream may have unanswered: what a person or a script types ahead. */
+export const JSON_IN_FLIGHT_MAX = 1024;
+
+/** A submission ring holds the credits, one frame lost to the wrap, and headers. Power of two. */
+export const SUBMISSION_RING_BYTES = 1024 * 1024;
+/** A completion ring: when it is full the processor leaves the stream alone until the socket takes more. */
+export const COMPLETION_RING_BYTES = 1024 * 1024;
+/** Streams of one guest, the daemon's own for REST included: 256 MiB of address space for rings. */
+export const STREAMS_PER_GUEST_MAX = 128;
+/** Processors of a daemon: each has 4 KiB in every guest's memory. */
+export const PROCESSORS_MAX = 64;
+/** Memory slots of a guest: looked up by a linear scan. */
+export const MEMSLOTS_MAX = 32;
+/** Open readers of a guest's table stream. */
+export const HTAB_READERS_MAX = 16;
+/** Guests of a daemon: each reserves some 10 GiB of address space (not memory). */
+export const GUESTS_MAX = 64;
+
+/** hcalls in one REST batch: about 100 KiB of JSON, some milliseconds of the main thread. */
+export const BATCH_HCALLS_MAX = 1000;
+/** A REST body: a full batch with explanations switched on fits twice. */
+export const BODY_BYTES_MAX = 512 * 1024;
+/** Entries that one TABLE_HASH, TABLE_COUNT piece handles: about a millisecond of a processor. */
+export const PIECE_ENTRIES_MAX = 65536;
+/** Bytes one HTAB_READ answers: an eighth of the completion ring. */
+export const HTAB_READ_BYTES_MAX = 64 * 1024;
+/** Host pages one HOST_DIRTY harvests. */
+export const DIRTY_FRAMES_MAX = 4096;
+/** Words one MEMORY_READ answers. */
+export const MEMORY_WORDS_MAX = 4096;
+/** Data words of one HTAB_WRITE or MEMORY_WRITE: the record's 12-bit word count less its arguments. */
+export const DATA_WORDS_MAX = 4000;
+
+/** Guest memory really kept (`memory: "backed"`) lives in the same 4 GiB as the table. */
+export const BACKED_RAM_BYTES_MAX = 1024 * 1024 * 1024;
+/** Slot addresses: real page frames are the guest's plus 2^44, and a page frame number ends at bit 59. */
+export const GPA_LIMIT = 1n << 44n;
+
+/** Answers waiting in a socket above which its stream's completions stay in the ring: two full rings. */
+export const SOCKET_HIGH_WATER_BYTES = 2 * 1024 * 1024;
+/** A peer that misses a ping for this long is gone. */
+export const PING_INTERVAL_MILLIS = 20_000;
+/** How long a clean shutdown waits for what is in flight, then for sockets to close. */
+export const SHUTDOWN_GRACE_MILLIS = 5_000;
+/** How long a REST call waits for its processor before it answers 503. */
+export const REST_WAIT_MILLIS = 10_000;

@@ -1,0 +1,52 @@
+/**
+ * What a transport may ask of a guest. Everything here runs on the main thread and never blocks it.
+ */
+import type { AnswerRecord, RequestRecord } from '../../schemas/records.ts';
+import type { GuestConfig } from '../../schemas/guests.ts';
+
+export type Role = 'guest' | 'host';
+
+/** Why a stream ends from the daemon's side. */
+export type StreamEnd =
+  | { readonly kind: 'malformed'; readonly reason: string }
+  | { readonly kind: 'deleted' }
+  | { readonly kind: 'shutdown' }
+  | { readonly kind: 'failed'; readonly reason: string };
+
+export interface StreamListener {
+  /** Whole answer records, in order. The bytes belong to the listener. False: take no more until `resume`. */
+  onAnswers(bytes: Uint8Array): boolean;
+  /** The last event of a stream; everything accepted before the cause was answered. */
+  onEnd(end: StreamEnd): void;
+}
+
+export interface GuestStream {
+  readonly processor: number;
+  /** Copies a frame into the ring. `over-credit` and `ended`: nothing was taken. */
+  submit(frame: Uint8Array): 'accepted' | 'over-credit' | 'ended';
+  /** The listener takes answers again. */
+  resume(): void;
+  /** Gives the stream back once what it submitted has been executed; no more events follow. */
+  close(): void;
+}
+
+export interface Guest {
+  readonly name: string;
+  readonly config: GuestConfig;
+  readonly createdAt: Date;
+  /** Facts that change: order of the active table (0: none), streams open. */
+  status(): { order: number; streams: number };
+  openStream(role: Role, listener: StreamListener): GuestStream;
+  /** Runs records in order on one processor, host records allowed, and gives their answers. */
+  run(records: readonly RequestRecord[]): Promise<AnswerRecord[]>;
+}
+
+export interface Guests {
+  create(name: string, config: GuestConfig): Promise<Guest>;
+  get(name: string): Guest | undefined;
+  list(): Guest[];
+  /** Answers what is in flight, ends the guest's streams with `deleted`, frees its memory. */
+  remove(name: string): Promise<void>;
+  /** Answers what is in flight, ends every stream with `shutdown`, stops the processors. */
+  close(): Promise<void>;
+}
