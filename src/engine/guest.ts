@@ -1,0 +1,73 @@
+/**
+ * A guest's birth: writes the guest block and lays out slot data and tables. The main thread calls these, in
+ * this order, before any processor knows the guest: startGuest, addMemslot for each slot, openTable.
+ */
+import {
+  HOST_PAGE_SHIFT, ISA300, MEMSLOTS, MEMSLOTS_MAX, MEMSLOT_BYTES, MEMSLOT_CI, MEMSLOT_COUNT, MODE, PTEX_COUNT,
+  RAM_BYTES, REVMAP_BASE, SLOT_BACKING_SHIFT, SLOT_BASE, SLOT_DATA, SLOT_DIRTY, SLOT_HOST, SLOT_KIND, SLOT_LENGTH,
+  SLOT_MEMORY, SLOT_RMAP, TABLES_BASE, TABLES_END, TABLES_TOUCHED, TABLE_BASE, TABLE_ORDER,
+} from './memory-map';
+import { HOST_CACHE_INHIBITED, HOST_PRESENT, HOST_WRITABLE } from './memslots';
+
+/** Slot data and tables start on a boundary of this many bytes: a page, so that untouched parts stay untouched. */
+const ALIGNMENT: u64 = 65536;
+
+/** `memoryBytes`: length of the guest's memory, at most 4 GiB less 64 KiB so that no address overflows. */
+export function startGuest(memoryBytes: u32, ramBytes: u64, hostPageShift: u32, isa300: bool): void {
+  store<u32>(ISA300, isa300 ? 1 : 0);
+  store<u32>(HOST_PAGE_SHIFT, hostPageShift);
+  store<u64>(RAM_BYTES, ramBytes);
+  store<u32>(TABLES_BASE, <u32>SLOT_DATA);
+  store<u32>(TABLES_END, memoryBytes);
+}
+
+/** False: no slot left, or no room in memory. `base` and `bytes` are multiples of the host page. */
+export function addMemslot(base: u64, bytes: u64, kind: u32, backingShift: u32, backed: bool): bool {
+  const index = load<u32>(MEMSLOT_COUNT);
+  if (index == MEMSLOTS_MAX) return false;
+  const slot = MEMSLOTS + MEMSLOT_BYTES * <usize>index;
+  const frames = bytes >> load<u32>(HOST_PAGE_SHIFT);
+  const host = aligned(<u64>load<u32>(TABLES_BASE) + frames * 8);
+  const dirty = aligned(host + frames);
+  const bytesAt = aligned(dirty + (frames + 63) / 64 * 8);
+  const end = backed ? aligned(bytesAt + bytes) : bytesAt;
+  if (end > <u64>load<u32>(TABLES_END)) return false;
+  store<u64>(slot + SLOT_BASE, base);
+  store<u64>(slot + SLOT_LENGTH, bytes);
+  store<u32>(slot + SLOT_KIND, kind);
+  store<u32>(slot + SLOT_BACKING_SHIFT, backingShift);
+  store<u32>(slot + SLOT_RMAP, load<u32>(TABLES_BASE));
+  store<u32>(slot + SLOT_HOST, <u32>host);
+  store<u32>(slot + SLOT_DIRTY, <u32>dirty);
+  store<u32>(slot + SLOT_MEMORY, backed ? <u32>bytesAt : 0);
+  const state = HOST_PRESENT | HOST_WRITABLE | (kind == MEMSLOT_CI ? HOST_CACHE_INHIBITED : 0);
+  memory.fill(<usize>host, state, <usize>frames);
+  store<u32>(TABLES_BASE, <u32>end);
+  store<u32>(MEMSLOT_COUNT, index + 1);
+  return true;
+}
+
+/** The first table, zeroed by birth; order 0: none yet. False: no room in memory. */
+export function openTable(order: u32): bool {
+  const base = load<u32>(TABLES_BASE);
+  store<u32>(TABLES_TOUCHED, base);
+  if (order == 0) return true;
+  if (<u64>base + (2 << <u64>order) > <u64>load<u32>(TABLES_END)) return false;
+  installTable(base, order);
+  return true;
+}
+
+/** Makes a zeroed (or rehashed) table the active one. Only before processors run, or with the gate closed. */
+export function installTable(base: u32, order: u32): void {
+  store<u32>(TABLE_BASE, base);
+  store<u32>(REVMAP_BASE, base + (1 << order));
+  store<u32>(TABLE_ORDER, order);
+  store<u64>(PTEX_COUNT, 1 << <u64>(order - 4));
+  store<u32>(MODE, 1);
+  const end = base + (2 << order);
+  if (end > load<u32>(TABLES_TOUCHED)) store<u32>(TABLES_TOUCHED, end);
+}
+
+function aligned(address: u64): u64 {
+  return (address + ALIGNMENT - 1) & ~(ALIGNMENT - 1);
+}

@@ -1,0 +1,6 @@
+/** What the engine shows to the threads that load it: its calls, and the memory map. */
+export * from './memory-map';
+export * from './rules';
+export { beProcessor } from './this-processor';
+export { addMemslot, openTable, startGuest } from './guest';
+export { run } from './processor';
