@@ -1,0 +1,262 @@
+/**
+ * The catalogue of problems: what can be wrong with a request itself, each under a code that never changes.
+ *
+ * An hcall's status is an answer and never stands here: H_PTEG_FULL is a success of the daemon. Every transport
+ * answers with these (REST as a body, the JSON stream as a member), and /problems shows the table to people.
+ *
+ * SPEC: RFC 9457, "Problem Details for HTTP APIs"; `code`, `whatToDo` and `errors` are extension members.
+ */
+import { z } from 'zod';
+
+export interface ProblemRow {
+  readonly status: number;
+  readonly title: string;
+  readonly meaning: string;
+  readonly whatToDo: string;
+}
+
+export const PROBLEMS = {
+  'guest-not-found': {
+    status: 404,
+    title: 'No such guest',
+    meaning: 'The daemon has no guest of this name.',
+    whatToDo: 'GET /v1/guests lists the guests; PUT /v1/guests/{guest} creates one.',
+  },
+  'guest-exists': {
+    status: 409,
+    title: 'The guest exists',
+    meaning: 'A guest of this name is there already. Creating never changes a guest.',
+    whatToDo: 'Use it, choose another name, or DELETE it first.',
+  },
+  'guest-limit': {
+    status: 409,
+    title: 'No room for another guest',
+    meaning: 'The daemon holds as many guests as it may, or as its memory allows.',
+    whatToDo: 'DELETE a guest that is not needed, or ask for a smaller table.',
+  },
+  'guest-config-invalid': {
+    status: 422,
+    title: 'The guest cannot be like that',
+    meaning: "The description of the guest is not valid; `errors` names each member that is not.",
+    whatToDo: 'Mend the members that `errors` names.',
+  },
+  'guest-deleted': {
+    status: 410,
+    title: 'The guest was deleted',
+    meaning: 'The guest was deleted while the request waited.',
+    whatToDo: 'Create it again if it is still needed.',
+  },
+  'guest-failed': {
+    status: 409,
+    title: 'The guest failed',
+    meaning: "A check inside the daemon failed while it worked on this guest. That is a bug of the daemon.",
+    whatToDo: "Keep the daemon's log, report it, and DELETE the guest.",
+  },
+  'stream-limit': {
+    status: 409,
+    title: 'Too many streams',
+    meaning: 'The guest has as many streams open as it may.',
+    whatToDo: 'Close a stream of this guest first.',
+  },
+  'processor-busy': {
+    status: 503,
+    title: 'No processor was free in time',
+    meaning: 'The request waited for a processor for as long as it may. It may still be executed.',
+    whatToDo: 'Send less at once, or read the table to see whether the call was executed.',
+  },
+  'shutting-down': {
+    status: 503,
+    title: 'The daemon shuts down',
+    meaning: 'The daemon finishes what it accepted and takes nothing new.',
+    whatToDo: 'Connect again when it is back.',
+  },
+  'hcall-unknown': {
+    status: 404,
+    title: 'No such hcall',
+    meaning: 'No hcall, or no control operation where those are allowed, has this name.',
+    whatToDo: 'GET / lists the names; they are written as PAPR writes them, in capitals.',
+  },
+  'argument-invalid': {
+    status: 422,
+    title: 'An argument is missing or malformed',
+    meaning: 'An argument of the call has no value, or one that it cannot have. Nothing was executed.',
+    whatToDo: 'Mend the arguments that `errors` names. Words are "0x…" strings of at most 64 bits, or exact numbers.',
+  },
+  'flag-unknown': {
+    status: 422,
+    title: 'Not a flag of this hcall',
+    meaning: 'The hcall does not take a flag of this name. Nothing was executed.',
+    whatToDo: 'Use the flags that `detail` lists, or give `flags` as a word to set any bit.',
+  },
+  'field-unknown': {
+    status: 422,
+    title: 'Unknown member',
+    meaning: 'The body has a member that means nothing here. Nothing was executed.',
+    whatToDo: 'Take it out, or correct its name; `detail` lists what there is.',
+  },
+  'ptex-out-of-range': {
+    status: 404,
+    title: 'No such entry',
+    meaning: "The table has no entry or group of this number.",
+    whatToDo: 'A table of order n has 2^(n-4) entries in 2^(n-7) groups.',
+  },
+  'no-table': {
+    status: 409,
+    title: 'The guest has no table',
+    meaning: 'The guest was created with order 0, or went radix, so there is nothing to look at.',
+    whatToDo: 'Make a table with the control operation HPT_RESET.',
+  },
+  'table-changed': {
+    status: 409,
+    title: 'The table was replaced meanwhile',
+    meaning: 'The table was resized or reset while it was being read, piece by piece.',
+    whatToDo: 'Ask again.',
+  },
+  'memory-not-kept': {
+    status: 409,
+    title: "The guest's memory is not kept",
+    meaning: 'The bytes of guest memory exist only for guests created with `memory: "backed"`.',
+    whatToDo: 'Create the guest with `memory: "backed"`.',
+  },
+  'memory-out-of-range': {
+    status: 404,
+    title: 'No memory there',
+    meaning: 'The range is not wholly inside one of the memory slots that the guest keeps.',
+    whatToDo: "Look at the guest's `memslots`.",
+  },
+  'query-invalid': {
+    status: 400,
+    title: 'The query is malformed',
+    meaning: 'A parameter in the address after `?` is missing or malformed.',
+    whatToDo: 'Mend the parameters that `errors` names.',
+  },
+  'body-invalid': {
+    status: 400,
+    title: 'The body cannot be read',
+    meaning: 'The body is not JSON, not an object, or not of the length that was announced.',
+    whatToDo: 'Send one JSON object.',
+  },
+  'body-too-large': {
+    status: 413,
+    title: 'The body is too large',
+    meaning: 'The body is longer than the daemon takes.',
+    whatToDo: 'Send several requests, or use a stream.',
+  },
+  'batch-too-large': {
+    status: 413,
+    title: 'Too many calls in one batch',
+    meaning: 'The batch has more calls than the daemon takes at once. Nothing was executed.',
+    whatToDo: 'Send several batches, or use a stream.',
+  },
+  'request-malformed': {
+    status: 400,
+    title: 'The request is malformed',
+    meaning: 'The request line, a header or the address is not valid HTTP.',
+    whatToDo: 'Mend the client.',
+  },
+  'subprotocol-missing': {
+    status: 400,
+    title: 'No subprotocol in common',
+    meaning: 'The client offered no WebSocket subprotocol that the daemon speaks.',
+    whatToDo: 'Offer hptd.v1 (binary) or hptd.v1.json.',
+  },
+  'not-found': {
+    status: 404,
+    title: 'Nothing here',
+    meaning: 'The daemon has nothing at this address.',
+    whatToDo: 'GET / says what there is.',
+  },
+  'method-not-allowed': {
+    status: 405,
+    title: 'Not with this method',
+    meaning: 'The address exists, but does not take this method.',
+    whatToDo: 'Use a method that the Allow header names.',
+  },
+  'unsupported-media-type': {
+    status: 415,
+    title: 'Not this media type',
+    meaning: 'The body is of a media type that this address does not take.',
+    whatToDo: 'Send application/json, and application/octet-stream for guest memory.',
+  },
+  internal: {
+    status: 500,
+    title: 'A bug of the daemon',
+    meaning: 'Something happened that the daemon was not written for.',
+    whatToDo: "Report it with the daemon's log of that moment.",
+  },
+} as const satisfies Record<string, ProblemRow>;
+
+export type ProblemCode = keyof typeof PROBLEMS;
+
+export const PROBLEM_CODES = Object.keys(PROBLEMS) as ProblemCode[];
+
+/** Own members only: a code comes out of a URL too, and `constructor` is none. */
+export function isProblemCode(text: string): text is ProblemCode {
+  return Object.hasOwn(PROBLEMS, text);
+}
+
+/** One thing that is wrong, and where: `path` is a member as a program would write it, `calls[2].flags[0]`. */
+export interface ProblemPart {
+  path: string;
+  message: string;
+}
+
+export interface ProblemExtra {
+  readonly errors?: readonly ProblemPart[];
+  /** Headers that HTTP wants with the status, such as Allow. */
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly cause?: unknown;
+}
+
+export class ProblemError extends Error {
+  readonly code: ProblemCode;
+  readonly status: number;
+  readonly title: string;
+  readonly detail: string;
+  readonly errors: readonly ProblemPart[] | undefined;
+  readonly headers: Readonly<Record<string, string>> | undefined;
+
+  constructor(code: ProblemCode, detail: string, extra: ProblemExtra = {}) {
+    super(detail, extra.cause === undefined ? undefined : { cause: extra.cause });
+    this.name = 'ProblemError';
+    this.code = code;
+    this.status = PROBLEMS[code].status;
+    this.title = PROBLEMS[code].title;
+    this.detail = detail;
+    this.errors = extra.errors;
+    this.headers = extra.headers;
+  }
+}
+
+/** The error to throw. */
+export function problem(code: ProblemCode, detail: string, extra?: ProblemExtra): ProblemError {
+  return new ProblemError(code, detail, extra);
+}
+
+export const problemDocument = z.object({
+  type: z.string().describe('address of the explanation, relative to the daemon'),
+  title: z.string(),
+  status: z.int().min(400).max(599),
+  detail: z.string().describe('what is wrong with this very request'),
+  code: z.string().describe('stable name of the problem, for programs'),
+  instance: z.string().optional().describe('the address that was asked'),
+  whatToDo: z.string(),
+  errors: z.array(z.object({ path: z.string(), message: z.string() })).optional()
+    .describe('each thing that is wrong'),
+});
+
+export type ProblemDocument = z.output<typeof problemDocument>;
+
+/** The document that a client gets. */
+export function renderProblem(error: ProblemError, instance?: string): ProblemDocument {
+  return {
+    type: `/problems/${error.code}`,
+    title: error.title,
+    status: error.status,
+    detail: error.detail,
+    code: error.code,
+    ...(instance === undefined ? {} : { instance }),
+    whatToDo: PROBLEMS[error.code].whatToDo,
+    ...(error.errors === undefined ? {} : { errors: [...error.errors] }),
+  };
+}
