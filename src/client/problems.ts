@@ -1,0 +1,43 @@
+/** From what node and the daemon report to the errors of errors.ts. Shared by rest.ts and the stream's opening. */
+import type { IncomingMessage } from 'node:http';
+import { ProblemError, UnavailableError } from './errors.ts';
+
+export async function collect(response: IncomingMessage): Promise<string> {
+  const chunks: Buffer[] = [];
+  for await (const chunk of response) chunks.push(chunk as Buffer);
+  return Buffer.concat(chunks).toString();
+}
+
+/** The error of an HTTP answer that is none of success: problem+json, or whatever a proxy in between says. */
+export function problemOf(status: number, body: string): ProblemError {
+  const problem = members(body);
+  const text = (key: string, other: string): string => {
+    const value = problem[key];
+    return typeof value === 'string' ? value : other;
+  };
+  return new ProblemError({
+    code: text('code', `http-${status}`),
+    title: text('title', `the daemon answered HTTP ${status}`),
+    detail: text('detail', ''),
+    status,
+  });
+}
+
+function members(body: string): Record<string, unknown> {
+  try {
+    const value: unknown = JSON.parse(body);
+    return typeof value === 'object' && value !== null ? (value as Record<string, unknown>) : {};
+  } catch {
+    return {};
+  }
+}
+
+export function unavailable(where: string, cause: unknown): UnavailableError {
+  const code = (cause as NodeJS.ErrnoException).code;
+  const why = code === 'ECONNREFUSED' || code === 'ENOENT' ? 'nothing listens there' : (cause as Error).message || String(code);
+  return new UnavailableError(
+    `no daemon answers at ${where}: ${why}`,
+    'start one with "hptd serve", or name another with --url',
+    { cause },
+  );
+}
