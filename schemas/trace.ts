@@ -75,7 +75,10 @@ export type CallEvent = z.output<typeof callEvent>;
 export type HtabReadEvent = z.output<typeof htabReadEvent>;
 export type EndEvent = z.output<typeof endEvent>;
 
-/** Which schema an event of this name must satisfy. */
+/** Events without an hcall that are written like one. */
+const CALL_LIKE = /^(H_.+|HOST_.+|HPT_RESIZE|SET_RC|TABLE_HASH|HTAB_OPEN|HTAB_CLOSE)$/;
+
+/** Which schema an event of this name must satisfy; a name that the format does not have satisfies the least. */
 export function eventSchema(op: string): z.ZodType {
   switch (op) {
     case 'SET_R':
@@ -87,10 +90,9 @@ export function eventSchema(op: string): z.ZodType {
       return htabReadEvent;
     case 'END':
       return endEvent;
-    case 'HPT_FREE':
     case 'H_REGISTER_PROC_TBL':
       return bareEvent;
     default:
-      return callEvent;
+      return CALL_LIKE.test(op) ? callEvent : bareEvent;
   }
 }
