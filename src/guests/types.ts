@@ -34,8 +34,8 @@ export interface Guest {
   readonly name: string;
   readonly config: GuestConfig;
   readonly createdAt: Date;
-  /** Facts that change: order of the active table (0: none), streams open. */
-  status(): { order: number; streams: number };
+  /** Facts that change: order of the active table (0: none), streams of clients open, and whether it takes more. */
+  status(): { order: number; streams: number; state: 'running' | 'ending' | 'failed' };
   openStream(role: Role, listener: StreamListener): GuestStream;
   /** Runs records in order on one processor, host records allowed, and gives their answers. */
   run(records: readonly RequestRecord[]): Promise<AnswerRecord[]>;

@@ -1,0 +1,149 @@
+/**
+ * One stream of a guest on the main thread: a submission ring, a completion ring, and the stream's life.
+ *
+ *     open --finish, close, a malformed frame--> ending --processor let go, answers taken--> released
+ *
+ * While it ends, what was submitted is still executed and answered. Nothing here looks into a frame.
+ */
+import type { GuestStream, StreamEnd, StreamListener } from './types.ts';
+import type { MemoryMap } from '../rings/engine.ts';
+import type { Pool, Processor } from '../processors/pool.ts';
+import { attachStream, detachStream, hurryDetach, releaseStream, ringProcessor, roomMade } from '../processors/pool.ts';
+import { dropCompletions, openCompletionRing, takeCompletions } from '../rings/completion.ts';
+import type { CompletionRing, Fault } from '../rings/completion.ts';
+import { openSubmissionRing, putFrame } from '../rings/submission.ts';
+import type { StreamMemory } from '../rings/stream-memory.ts';
+import { streamNumber } from '../rings/wakeups.ts';
+
+/** Where a stream lives. */
+export interface StreamSite {
+  readonly pool: Pool;
+  readonly processor: Processor;
+  readonly map: MemoryMap;
+  /** Number of its guest in the daemon, and its place in the guest's memory. */
+  readonly guest: number;
+  readonly slot: number;
+  readonly memory: StreamMemory;
+  /** The slot may be used again. */
+  readonly onReleased: () => void;
+}
+
+/** What the guest may do with a stream beside its transport. */
+export interface OwnedStream extends GuestStream {
+  /** Answers what is in flight, then ends the stream; resolves when it is released. */
+  finish(end: StreamEnd): Promise<void>;
+  /** Ends the stream at once, whatever is in flight. */
+  cutOff(end: StreamEnd): void;
+}
+
+interface State {
+  readonly site: StreamSite;
+  readonly number: number;
+  readonly listener: StreamListener;
+  readonly completion: CompletionRing;
+  /** Takes frames. */
+  open: boolean;
+  /** Nobody listens any more: answers are dropped, no event follows. */
+  silent: boolean;
+  /** The listener wants no answers now. */
+  paused: boolean;
+  /** The processor let go: what the ring holds is all there will be. */
+  detached: boolean;
+  released: boolean;
+  end: StreamEnd | undefined;
+  readonly done: PromiseWithResolvers<void>;
+}
+
+export function openGuestStream(site: StreamSite, listener: StreamListener): OwnedStream {
+  const number = streamNumber(site.guest, site.slot);
+  const submission = openSubmissionRing(site.memory);
+  const state: State = {
+    site, number, listener, completion: openCompletionRing(site.memory), open: true, silent: false, paused: false,
+    detached: false, released: false, end: undefined, done: Promise.withResolvers(),
+  };
+  attachStream(site.pool, site.processor, number, site.guest, site.slot, () => deliver(state));
+  return {
+    processor: site.processor.index,
+    submit(frame) {
+      if (!state.open) return 'ended';
+      if (!putFrame(submission, frame)) return 'over-credit';
+      ringProcessor(site.pool, site.processor, number);
+      return 'accepted';
+    },
+    resume() {
+      state.paused = false;
+      deliver(state);
+    },
+    close() {
+      state.silent = true;
+      beginEnd(state);
+      deliver(state);
+    },
+    finish(end) {
+      state.end ??= end;
+      beginEnd(state);
+      return state.done.promise;
+    },
+    cutOff(end) {
+      deliver(state);
+      sayEnd(state, end);
+      beginEnd(state);
+      hurryDetach(site.processor, number);
+      deliver(state);
+    },
+  };
+}
+
+/** Hands waiting answers to the listener, as long as it takes them. */
+function deliver(state: State): void {
+  if (state.released) return;
+  while (!state.paused && !state.silent) {
+    const taken = takeCompletions(state.completion);
+    if (taken === undefined) break;
+    if (taken instanceof Uint8Array) state.paused = !state.listener.onAnswers(taken);
+    else refused(state, taken);
+  }
+  if (state.silent) dropCompletions(state.completion);
+  roomMade(state.site.processor);
+  if (state.detached && (state.silent || !state.paused)) release(state);
+}
+
+/** The engine refused a frame and runs nothing that came after it. */
+function refused(state: State, { fault, offset }: Fault): void {
+  sayEnd(state, { kind: 'malformed', reason: `byte ${offset}: ${faultText(state.site.map, fault)}` });
+  beginEnd(state);
+}
+
+function faultText(map: MemoryMap, fault: number): string {
+  if (fault === map.FAULT_VERSION) return 'the record version is not 1';
+  if (fault === map.FAULT_COUNT) return 'the opcode does not take this number of words';
+  return 'the frame ends inside a record, or is empty';
+}
+
+/** The last event of a stream. */
+function sayEnd(state: State, end: StreamEnd): void {
+  if (state.silent) return;
+  state.silent = true;
+  state.listener.onEnd(end);
+}
+
+/** Takes no more frames, and asks the processor to let go once it has run those it has. */
+function beginEnd(state: State): void {
+  if (!state.open) return;
+  state.open = false;
+  const { pool, processor } = state.site;
+  void detachStream(pool, processor, state.number).then(() => {
+    state.detached = true;
+    deliver(state);
+  });
+}
+
+function release(state: State): void {
+  if (state.released) return;
+  state.released = true;
+  const { pool, processor, onReleased } = state.site;
+  releaseStream(pool, processor, state.number);
+  onReleased();
+  if (state.end !== undefined) sayEnd(state, state.end);
+  state.done.resolve();
+}

@@ -1,0 +1,167 @@
+/**
+ * A guest: its memory, its streams, the processors that know it, and its end. Main thread only.
+ *
+ * A processor learns of a guest when the first stream is pinned to it there, so the death of a processor takes
+ * no guest along that it never worked for.
+ */
+import type { GuestConfig } from '../../schemas/guests.ts';
+import { REST_WAIT_MILLIS, STREAMS_PER_GUEST_MAX } from '../../schemas/limits.ts';
+import { problem } from '../../schemas/problems.ts';
+import type { AnswerRecord, RequestRecord } from '../../schemas/records.ts';
+import { attachGuest, detachGuest, leastLoaded } from '../processors/pool.ts';
+import type { Pool, Processor } from '../processors/pool.ts';
+import type { Engine } from '../rings/engine.ts';
+import { resetStream, streamMemory } from '../rings/stream-memory.ts';
+import { endProblem, openCaller } from './caller.ts';
+import type { Caller } from './caller.ts';
+import { openGuestStream } from './guest-stream.ts';
+import type { OwnedStream } from './guest-stream.ts';
+import type { Guest, Role, StreamEnd, StreamListener } from './types.ts';
+
+export interface GuestSite {
+  readonly name: string;
+  /** The guest's number in the daemon. */
+  readonly number: number;
+  readonly config: GuestConfig;
+  readonly memory: WebAssembly.Memory;
+  readonly map: Engine['map'];
+  readonly pool: Pool;
+}
+
+/** What the registry may do with a guest beside the transports. */
+export interface OwnedGuest extends Guest {
+  /** Answers what is in flight for at most `graceMillis`, ends every stream, lets go of the processors. */
+  finish(end: StreamEnd, graceMillis: number): Promise<void>;
+  /** Ends every stream at once; the guest stays, for people to see, until it is deleted. */
+  fail(reason: string): void;
+  isOn(processor: Processor): boolean;
+}
+
+interface State {
+  readonly site: GuestSite;
+  readonly words: Int32Array<SharedArrayBuffer>;
+  /** By slot. */
+  readonly streams: (OwnedStream | undefined)[];
+  readonly processors: Set<Processor>;
+  readonly callers: Map<Processor, Caller>;
+  /** Why the guest takes nothing more. */
+  end: StreamEnd | undefined;
+}
+
+export function openGuest(site: GuestSite): OwnedGuest {
+  const state: State = {
+    site,
+    words: new Int32Array(site.memory.buffer, 0, site.map.STREAMS >> 2),
+    streams: [],
+    processors: new Set(),
+    callers: new Map(),
+    end: undefined,
+  };
+  return {
+    name: site.name,
+    config: site.config,
+    createdAt: new Date(),
+    status: () => ({
+      order: orderOf(state),
+      streams: openStreams(state).length - state.callers.size,
+      state: state.end === undefined ? 'running' : state.end.kind === 'failed' ? 'failed' : 'ending',
+    }),
+    openStream: (role, listener) => openClientStream(state, role, listener),
+    run: (records) => run(state, records),
+    finish: (end, graceMillis) => finish(state, end, graceMillis),
+    fail(reason) {
+      state.end = { kind: 'failed', reason };
+      for (const stream of openStreams(state)) stream.cutOff(state.end);
+    },
+    isOn: (processor) => state.processors.has(processor),
+  };
+}
+
+function orderOf({ words, site: { map } }: State): number {
+  return Atomics.load(words, map.MODE >> 2) === 0 ? 0 : Atomics.load(words, map.TABLE_ORDER >> 2);
+}
+
+function openStreams(state: State): OwnedStream[] {
+  return state.streams.filter((stream) => stream !== undefined);
+}
+
+function openClientStream(state: State, role: Role, listener: StreamListener): OwnedStream {
+  const { pool } = state.site;
+  // One stream a processor is kept for REST, so that a guest full of clients can still be looked at.
+  const limit = STREAMS_PER_GUEST_MAX - pool.processors.length;
+  if (openStreams(state).length - state.callers.size >= limit) {
+    throw problem('stream-limit', `the guest has ${limit} streams open`);
+  }
+  const processor = leastLoaded(pool);
+  if (processor === undefined) throw problem('processor-busy', 'no processor of the daemon is alive');
+  return openStream(state, processor, role, listener);
+}
+
+function openStream(state: State, processor: Processor, role: Role, listener: StreamListener): OwnedStream {
+  if (state.end !== undefined) throw endProblem(state.end);
+  const { pool, map, number, memory } = state.site;
+  if (!state.processors.has(processor)) {
+    state.processors.add(processor);
+    attachGuest(processor, number, memory);
+  }
+  const slot = freeSlot(state);
+  const rings = streamMemory(memory.buffer, map, slot);
+  resetStream(rings, role === 'host');
+  const onReleased = (): void => { state.streams[slot] = undefined; };
+  const stream = openGuestStream({ pool, processor, map, guest: number, slot, memory: rings, onReleased }, listener);
+  state.streams[slot] = stream;
+  return stream;
+}
+
+function freeSlot({ streams }: State): number {
+  const hole = streams.indexOf(undefined);
+  return hole === -1 ? streams.length : hole;
+}
+
+async function run(state: State, records: readonly RequestRecord[]): Promise<AnswerRecord[]> {
+  if (state.end !== undefined) throw endProblem(state.end);
+  const { promise, reject } = Promise.withResolvers<never>();
+  const timer = setTimeout(() => {
+    reject(problem('processor-busy', `no answer within ${REST_WAIT_MILLIS} ms; the calls may still be executed`));
+  }, REST_WAIT_MILLIS);
+  try {
+    return await Promise.race([callerFor(state).call(records), promise]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+/** A caller with nothing to do; else one on a processor that has none; else the one with the least to do. */
+function callerFor(state: State): Caller {
+  let best: Caller | undefined;
+  for (const caller of state.callers.values()) {
+    if (best === undefined || caller.unanswered() < best.unanswered()) best = caller;
+  }
+  if (best?.unanswered() === 0) return best;
+  const processor = state.site.pool.processors.find((one) => one.alive && !state.callers.has(one));
+  if (processor !== undefined) return openCallerOn(state, processor);
+  if (best === undefined) throw problem('processor-busy', 'no processor of the daemon is alive');
+  return best;
+}
+
+function openCallerOn(state: State, processor: Processor): Caller {
+  const caller = openCaller(
+    (listener) => openStream(state, processor, 'host', listener),
+    () => state.callers.delete(processor),
+  );
+  state.callers.set(processor, caller);
+  return caller;
+}
+
+async function finish(state: State, end: StreamEnd, graceMillis: number): Promise<void> {
+  state.end ??= end;
+  const streams = openStreams(state);
+  const timer = setTimeout(() => {
+    for (const stream of streams) stream.cutOff(end);
+  }, graceMillis);
+  await Promise.all(streams.map((stream) => stream.finish(end)));
+  clearTimeout(timer);
+  const { pool, number } = state.site;
+  await Promise.all([...state.processors].map((processor) => detachGuest(pool, processor, number)));
+  state.processors.clear();
+}

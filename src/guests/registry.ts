@@ -1,0 +1,99 @@
+/**
+ * The guests of a daemon, by name, and the processors that run them. Main thread only.
+ */
+import type { Logger } from 'pino';
+import type { GuestConfig } from '../../schemas/guests.ts';
+import { GUESTS_MAX, SHUTDOWN_GRACE_MILLIS } from '../../schemas/limits.ts';
+import { problem } from '../../schemas/problems.ts';
+import { startPool, stopPool } from '../processors/pool.ts';
+import type { Pool, Processor } from '../processors/pool.ts';
+import { compileEngine, guestMemory, openEngine } from '../rings/engine.ts';
+import { openGuest } from './guest.ts';
+import type { OwnedGuest } from './guest.ts';
+import { layOut } from './layout.ts';
+import type { Guest, Guests } from './types.ts';
+
+/** How long a peer that takes no answers can hold up the end of its guest: half of what a shutdown may take. */
+const ANSWER_GRACE_MILLIS = SHUTDOWN_GRACE_MILLIS / 2;
+
+export interface GuestsOptions {
+  readonly processors: number;
+  readonly log: Logger;
+}
+
+interface Registry {
+  readonly module: WebAssembly.Module;
+  readonly pool: Pool;
+  /** By number: a guest's number is its bits in the bells. */
+  readonly byNumber: (OwnedGuest | undefined)[];
+  readonly byName: Map<string, OwnedGuest>;
+  readonly removals: Map<string, Promise<void>>;
+  closing: Promise<void> | undefined;
+}
+
+export async function openGuests({ processors, log }: GuestsOptions): Promise<Guests> {
+  const module = await compileEngine();
+  const byName = new Map<string, OwnedGuest>();
+
+  function onDeath(processor: Processor, error: Error): void {
+    log.fatal({ err: error, processor: processor.index }, 'a processor died: its guests fail');
+    for (const guest of byName.values()) {
+      if (guest.isOn(processor)) guest.fail(`processor ${processor.index} died: ${error.message}`);
+    }
+  }
+
+  const pool = await startPool({ count: processors, module, onDeath });
+  const registry: Registry = { module, pool, byName, byNumber: [], removals: new Map(), closing: undefined };
+  return {
+    create: async (name, config) => create(registry, name, config),
+    get: (name) => byName.get(name),
+    list: () => [...byName.values()],
+    remove: (name) => remove(registry, name),
+    close: () => (registry.closing ??= close(registry)),
+  };
+}
+
+function create(registry: Registry, name: string, config: GuestConfig): Guest {
+  if (registry.closing !== undefined) throw problem('shutting-down', 'the daemon shuts down');
+  if (registry.byName.has(name)) throw problem('guest-exists', `there is a guest "${name}" already`);
+  const number = freeNumber(registry);
+  if (number === GUESTS_MAX) throw problem('guest-limit', `the daemon has ${GUESTS_MAX} guests, as many as it may`);
+  const memory = memoryFor(name);
+  const engine = openEngine(registry.module, memory);
+  layOut(config, engine, memory.buffer.byteLength);
+  const guest = openGuest({ name, number, config, memory, map: engine.map, pool: registry.pool });
+  registry.byName.set(name, guest);
+  registry.byNumber[number] = guest;
+  return guest;
+}
+
+function freeNumber({ byNumber }: Registry): number {
+  const hole = byNumber.indexOf(undefined);
+  return hole === -1 ? byNumber.length : hole;
+}
+
+function memoryFor(name: string): WebAssembly.Memory {
+  try {
+    return guestMemory();
+  } catch (error) {
+    throw problem('guest-limit', `no address space is left for guest "${name}"`, { cause: error });
+  }
+}
+
+async function remove(registry: Registry, name: string): Promise<void> {
+  const guest = registry.byName.get(name);
+  if (guest === undefined) throw problem('guest-not-found', `there is no guest "${name}"`);
+  const going = registry.removals.get(name);
+  if (going !== undefined) return going;
+  const removal = guest.finish({ kind: 'deleted' }, ANSWER_GRACE_MILLIS);
+  registry.removals.set(name, removal);
+  await removal;
+  registry.removals.delete(name);
+  registry.byName.delete(name);
+  registry.byNumber[registry.byNumber.indexOf(guest)] = undefined;
+}
+
+async function close(registry: Registry): Promise<void> {
+  await Promise.all([...registry.byName.values()].map((guest) => guest.finish({ kind: 'shutdown' }, ANSWER_GRACE_MILLIS)));
+  await stopPool(registry.pool);
+}

@@ -1,0 +1,171 @@
+/**
+ * The processors of a daemon, seen from the main thread: starting them, pinning streams, noticing that one died.
+ *
+ * What a processor does is in processor.ts; what is said to it in messages.ts. Main thread only.
+ */
+import { once } from 'node:events';
+import { Worker } from 'node:worker_threads';
+import { newBell, ringFor, ringForMail, ringForRoom } from '../rings/wakeups.ts';
+import type { Bell } from '../rings/wakeups.ts';
+import { listenToBell } from './completions.ts';
+import type { CompletionListener } from './completions.ts';
+import type { FromProcessor, ProcessorBirth, ToProcessor } from './messages.ts';
+
+/** How long a processor may take to load before the daemon gives up starting. */
+const START_MILLIS = 30_000;
+
+export interface Processor {
+  readonly index: number;
+  readonly bell: Bell;
+  readonly worker: Worker;
+  alive: boolean;
+  /** Streams pinned to it, of all guests. */
+  streams: number;
+}
+
+export interface Pool {
+  readonly processors: readonly Processor[];
+  readonly completions: CompletionListener;
+  /** Promises of detachments, by what is awaited. */
+  readonly waiting: Map<string, () => void>;
+}
+
+export interface PoolOptions {
+  readonly count: number;
+  readonly module: WebAssembly.Module;
+  /** A processor ended although nobody stopped it. Its streams answer nothing more. */
+  readonly onDeath: (processor: Processor, error: Error) => void;
+}
+
+export async function startPool(options: PoolOptions): Promise<Pool> {
+  const mainBell = newBell();
+  const waiting = new Map<string, () => void>();
+  const processors = await Promise.all(
+    Array.from({ length: options.count }, (_, index) => startProcessor(index, mainBell, waiting, options)),
+  );
+  return { processors, completions: listenToBell(mainBell), waiting };
+}
+
+async function startProcessor(
+  index: number, mainBell: Bell, waiting: Map<string, () => void>, options: PoolOptions,
+): Promise<Processor> {
+  const bell = newBell();
+  const birth: ProcessorBirth = { index, module: options.module, bell, mainBell };
+  const worker = new Worker(new URL('./processor.ts', import.meta.url), { workerData: birth, name: `processor-${index}` });
+  const processor: Processor = { index, bell, worker, alive: true, streams: 0 };
+  await once(worker, 'message', { signal: AbortSignal.timeout(START_MILLIS) });
+  worker.on('message', (message: FromProcessor) => hear(waiting, processor, message));
+  let error = new Error('the thread ended without an error');
+  worker.on('error', (thrown: Error) => { error = thrown; });
+  worker.on('exit', () => {
+    if (!processor.alive) return;
+    processor.alive = false;
+    options.onDeath(processor, error);
+    releaseWaiting(waiting, processor);
+  });
+  return processor;
+}
+
+function hear(waiting: Map<string, () => void>, processor: Processor, message: FromProcessor): void {
+  if (message.kind === 'stream-detached') settle(waiting, streamKey(processor, message.stream));
+  if (message.kind === 'guest-detached') settle(waiting, guestKey(processor, message.guest));
+}
+
+function settle(waiting: Map<string, () => void>, key: string): void {
+  waiting.get(key)?.();
+  waiting.delete(key);
+}
+
+/** Whoever waits for a dead processor to let go of something has what it waits for. */
+function releaseWaiting(waiting: Map<string, () => void>, processor: Processor): void {
+  for (const key of [...waiting.keys()]) {
+    if (key.startsWith(`${processor.index}/`)) settle(waiting, key);
+  }
+}
+
+function streamKey(processor: Processor, stream: number): string {
+  return `${processor.index}/stream/${stream}`;
+}
+
+function guestKey(processor: Processor, guest: number): string {
+  return `${processor.index}/guest/${guest}`;
+}
+
+function post(processor: Processor, message: ToProcessor): void {
+  processor.worker.postMessage(message);
+  ringForMail(processor.bell);
+}
+
+/** The living processor with the fewest streams; undefined: all are dead. */
+export function leastLoaded(pool: Pool): Processor | undefined {
+  let least: Processor | undefined;
+  for (const processor of pool.processors) {
+    if (processor.alive && (least === undefined || processor.streams < least.streams)) least = processor;
+  }
+  return least;
+}
+
+export function attachGuest(processor: Processor, guest: number, memory: WebAssembly.Memory): void {
+  post(processor, { kind: 'attach-guest', guest, memory });
+}
+
+/** Resolves when the processor has forgotten the guest's memory. No stream of the guest may be attached. */
+export function detachGuest(pool: Pool, processor: Processor, guest: number): Promise<void> {
+  return acknowledged(pool, processor, guestKey(processor, guest), { kind: 'detach-guest', guest });
+}
+
+/** `onNews`: answers wait in the stream's completion ring. */
+export function attachStream(
+  pool: Pool, processor: Processor, stream: number, guest: number, slot: number, onNews: () => void,
+): void {
+  processor.streams++;
+  pool.completions.onNews[stream] = onNews;
+  post(processor, { kind: 'attach-stream', stream, guest, slot });
+}
+
+/** Resolves when the processor has run what was submitted, and published every answer. Once a stream. */
+export function detachStream(pool: Pool, processor: Processor, stream: number): Promise<void> {
+  return acknowledged(pool, processor, streamKey(processor, stream), { kind: 'detach-stream', stream, drop: false });
+}
+
+/** Makes a detachment that was asked for happen at once, whatever is left to run. */
+export function hurryDetach(processor: Processor, stream: number): void {
+  if (processor.alive) post(processor, { kind: 'detach-stream', stream, drop: true });
+}
+
+/** The stream is gone; its number may be used again. */
+export function releaseStream(pool: Pool, processor: Processor, stream: number): void {
+  processor.streams--;
+  pool.completions.onNews[stream] = undefined;
+}
+
+function acknowledged(pool: Pool, processor: Processor, key: string, message: ToProcessor): Promise<void> {
+  if (!processor.alive) return Promise.resolve();
+  return new Promise((resolve) => {
+    pool.waiting.set(key, resolve);
+    post(processor, message);
+  });
+}
+
+/** A frame was put into the stream's submission ring. */
+export function ringProcessor(pool: Pool, processor: Processor, stream: number): void {
+  ringFor(processor.bell, stream);
+  pool.completions.expect();
+}
+
+/** Answers were taken from a stream of this processor. */
+export function roomMade(processor: Processor): void {
+  ringForRoom(processor.bell);
+}
+
+/** Ends the threads. Every stream is detached before. */
+export async function stopPool(pool: Pool): Promise<void> {
+  await Promise.all(pool.processors.map(async (processor) => {
+    if (!processor.alive) return;
+    processor.alive = false;
+    const exit = once(processor.worker, 'exit');
+    post(processor, { kind: 'stop' });
+    await exit;
+  }));
+  pool.completions.stop();
+}

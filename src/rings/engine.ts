@@ -1,0 +1,60 @@
+/**
+ * The engine as TypeScript sees it: one compiled module, one instance of it on each guest's memory in each
+ * thread that needs one.
+ *
+ * The main thread uses an instance to lay a new guest out (startGuest, addMemslot, openTable) before any
+ * processor knows the guest; a processor uses its own to run streams. Instances share nothing but the memory.
+ * Addresses are taken from the module's globals, so src/engine/memory-map.ts stays their only home.
+ */
+import { readFile } from 'node:fs/promises';
+
+const ENGINE_FILE = new URL('../../build/engine.wasm', import.meta.url);
+
+/** 64 KiB pages of a guest's memory: the most that leaves no address to overflow. */
+const GUEST_PAGES = 65535;
+
+/** What the rings, the guests and the tests need of the memory map. */
+const MAP_NAMES = [
+  'MODE', 'TABLE_ORDER', 'STREAMS', 'STREAM_BYTES', 'STREAMS_MAX', 'PROCESSORS_MAX', 'MEMSLOTS_MAX', 'READERS_MAX',
+  'SUBMISSION_HEAD', 'CONSUMED', 'SUBMISSION_TAIL', 'COMPLETION_TAIL', 'COMPLETION_HEAD', 'ROLE_HOST',
+  'RINGS', 'SUBMISSION_RING_BYTES', 'COMPLETION_RING_BYTES', 'RING_PAIR_BYTES', 'SLOT_DATA',
+  'ITEM_HEADER_BYTES', 'ITEM_RECORDS', 'ITEM_SKIP', 'ITEM_FAULT', 'FAULT_LENGTH', 'FAULT_VERSION', 'FAULT_COUNT',
+  'RUN_MORE', 'RUN_STALLED', 'RUN_BACKGROUND', 'MEMSLOT_RAM', 'MEMSLOT_CI',
+] as const;
+
+export type MemoryMap = Readonly<Record<(typeof MAP_NAMES)[number], number>>;
+
+/** The engine's calls. Numbers are u32, bigints u64; a bool comes back as 0 or 1. */
+export interface EngineCalls {
+  startGuest(memoryBytes: number, ramBytes: bigint, hostPageShift: number, isa300: number): void;
+  addMemslot(base: bigint, bytes: bigint, kind: number, backingShift: number, backed: number): number;
+  openTable(order: number): number;
+  beProcessor(index: number): void;
+  /** Executes up to `quantum` records of a stream: their number, with the RUN_ bits. */
+  run(stream: number, quantum: number): number;
+  /** One bounded slice of resize preparation; 1 while more is to be done. */
+  backgroundSlice(): number;
+}
+
+export interface Engine {
+  readonly calls: EngineCalls;
+  readonly map: MemoryMap;
+}
+
+export async function compileEngine(): Promise<WebAssembly.Module> {
+  return WebAssembly.compile(await readFile(ENGINE_FILE));
+}
+
+/** A guest's memory: zeroes that cost address space only until they are touched. Throws RangeError without any. */
+export function guestMemory(): WebAssembly.Memory {
+  return new WebAssembly.Memory({ shared: true, initial: GUEST_PAGES, maximum: GUEST_PAGES });
+}
+
+/** An engine on a guest's memory, for the calling thread alone. */
+export function openEngine(module: WebAssembly.Module, memory: WebAssembly.Memory): Engine {
+  const { exports } = new WebAssembly.Instance(module, { env: { memory } });
+  const map = Object.fromEntries(
+    MAP_NAMES.map((name) => [name, (exports[name] as { value: number }).value >>> 0]),
+  ) as MemoryMap;
+  return { calls: exports as unknown as EngineCalls, map };
+}

@@ -1,0 +1,110 @@
+/**
+ * How a side that may sleep learns that there is work: a bell, in a small shared memory of its own.
+ *
+ * Each processor has one (the main thread rings it) and the main thread has one (all processors ring it). A bell is
+ *
+ *     word 0     RINGS     counts rings; the sleeper waits for it to change
+ *     word 16    ASLEEP    1 while the sleeper waits, or is about to
+ *     word 32    MAIL      counts control messages posted (a processor's bell only)
+ *     word 48    STALLED   streams that wait for room in their completion ring (a processor's bell only)
+ *     word 64…   NEWS      one bit a stream: something waits in its ring
+ *
+ * RACE: none is lost. The ringer stores the news, then counts a ring, then looks at ASLEEP; the sleeper notes RINGS,
+ * then takes all news, then sets ASLEEP and waits for RINGS to be other than it noted. All of it is sequentially
+ * consistent, so either the ringer sees a sleeper to wake, or the sleeper sees the ring and does not sleep.
+ * A thread that does not sleep costs its ringer no system call.
+ */
+import { GUESTS_MAX, STREAMS_PER_GUEST_MAX } from '../../schemas/limits.ts';
+
+const RINGS = 0;
+const ASLEEP = 16;
+const MAIL = 32;
+const STALLED = 48;
+const NEWS = 64;
+const NEWS_WORDS = (GUESTS_MAX * STREAMS_PER_GUEST_MAX) / 32;
+
+/** Looks at a bell before sleeping: some 10 microseconds, less than being put to sleep and woken costs. */
+const SPIN_LOOKS = 2000;
+
+export type Bell = Int32Array<SharedArrayBuffer>;
+
+/** A stream's number in the whole daemon: its bit in every bell. */
+export function streamNumber(guest: number, slot: number): number {
+  return guest * STREAMS_PER_GUEST_MAX + slot;
+}
+
+export function newBell(): Bell {
+  return new Int32Array(new SharedArrayBuffer(4 * (NEWS + NEWS_WORDS)));
+}
+
+export function ringsOf(bell: Bell): number {
+  return Atomics.load(bell, RINGS);
+}
+
+/** Wakes the sleeper if it sleeps. Any thread. */
+export function ring(bell: Bell): void {
+  Atomics.add(bell, RINGS, 1);
+  if (Atomics.load(bell, ASLEEP) === 1 && Atomics.exchange(bell, ASLEEP, 0) === 1) Atomics.notify(bell, RINGS, 1);
+}
+
+/** Something waits in this stream's ring. */
+export function ringFor(bell: Bell, stream: number): void {
+  Atomics.or(bell, NEWS + (stream >> 5), 1 << (stream & 31));
+  ring(bell);
+}
+
+/** Takes all news: calls `visit` with each stream's number. False: there was none. */
+export function takeNews(bell: Bell, visit: (stream: number) => void): boolean {
+  let any = false;
+  for (let word = 0; word < NEWS_WORDS; word++) {
+    if (Atomics.load(bell, NEWS + word) === 0) continue;
+    any = true;
+    let bits = Atomics.exchange(bell, NEWS + word, 0);
+    while (bits !== 0) {
+      visit((word << 5) + 31 - Math.clz32(bits & -bits));
+      bits &= bits - 1;
+    }
+  }
+  return any;
+}
+
+/** Sleeps until a ring after `seen`. Processors only: the main thread must never block. */
+export function sleepUntilRing(bell: Bell, seen: number): void {
+  for (let looks = 0; looks < SPIN_LOOKS; looks++) {
+    if (Atomics.load(bell, RINGS) !== seen) return;
+  }
+  Atomics.store(bell, ASLEEP, 1);
+  Atomics.wait(bell, RINGS, seen);
+  Atomics.store(bell, ASLEEP, 0);
+}
+
+/**
+ * Resolves at a ring after `seen`. Main thread only, one wait at a time.
+ * It does not keep the event loop alive: the processors' worker threads do, as long as they run.
+ */
+export async function ringAfter(bell: Bell, seen: number): Promise<void> {
+  Atomics.store(bell, ASLEEP, 1);
+  const wait = Atomics.waitAsync(bell, RINGS, seen);
+  if (wait.async) await wait.value;
+  Atomics.store(bell, ASLEEP, 0);
+}
+
+export function mailOf(bell: Bell): number {
+  return Atomics.load(bell, MAIL);
+}
+
+/** Says that a control message was posted. Main thread only. */
+export function ringForMail(bell: Bell): void {
+  Atomics.add(bell, MAIL, 1);
+  ring(bell);
+}
+
+/** A stream of this processor waits for room (1), or does so no longer (-1). */
+export function countStalled(bell: Bell, change: 1 | -1): void {
+  Atomics.add(bell, STALLED, change);
+}
+
+/** Rings if a stream of the processor may have waited for the room that was just made. Main thread only. */
+export function ringForRoom(bell: Bell): void {
+  if (Atomics.load(bell, STALLED) !== 0) ring(bell);
+}
