@@ -1,36 +1,33 @@
 /**
  * The fields of an entry's two dwords, by name: what a person needs to see why two of them differ.
- * SPEC: PAPR and Power ISA, as the engine's hpte file spells them; here only for showing.
  */
+import {
+  DWORD0_BITS, HPTE_R_C, HPTE_R_KEY_HI, HPTE_R_KEY_LO, HPTE_R_N, HPTE_R_PP, HPTE_R_PP0, HPTE_R_R, HPTE_R_RPN, HPTE_R_TS,
+  HPTE_V_AVPN, HPTE_V_B,
+} from '../../schemas/hpte.ts';
 
 export interface Field {
   readonly name: string;
   readonly mask: bigint;
 }
 
-export const DWORD0_FIELDS: readonly Field[] = [
-  { name: 'B', mask: 0xc000000000000000n },
-  { name: 'AVPN', mask: 0x3fffffffffffff80n },
-  { name: 'HVLOCK', mask: 0x40n },
-  { name: 'ABSENT', mask: 0x20n },
-  { name: 'BOLTED', mask: 0x10n },
-  { name: 'LOCK', mask: 0x08n },
-  { name: 'LARGE', mask: 0x04n },
-  { name: 'SECONDARY', mask: 0x02n },
-  { name: 'VALID', mask: 0x01n },
+const DWORD0_FIELDS: readonly Field[] = [
+  { name: 'B', mask: HPTE_V_B },
+  { name: 'AVPN', mask: HPTE_V_AVPN },
+  ...DWORD0_BITS.map(([name, mask]) => ({ name, mask })),
 ];
 
-export const DWORD1_FIELDS: readonly Field[] = [
-  { name: 'PP0', mask: 0x8000000000000000n },
-  { name: 'TS', mask: 0x4000000000000000n },
-  { name: 'KEY_HI', mask: 0x3000000000000000n },
-  { name: 'RPN', mask: 0x0ffffffffffff000n },
-  { name: 'KEY_LO', mask: 0xe00n },
-  { name: 'R', mask: 0x100n },
-  { name: 'C', mask: 0x080n },
-  { name: 'WIMG', mask: 0x078n },
-  { name: 'N', mask: 0x004n },
-  { name: 'PP', mask: 0x003n },
+const DWORD1_FIELDS: readonly Field[] = [
+  { name: 'PP0', mask: HPTE_R_PP0 },
+  { name: 'TS', mask: HPTE_R_TS },
+  { name: 'KEY_HI', mask: HPTE_R_KEY_HI },
+  { name: 'RPN', mask: HPTE_R_RPN },
+  { name: 'KEY_LO', mask: HPTE_R_KEY_LO },
+  { name: 'R', mask: HPTE_R_R },
+  { name: 'C', mask: HPTE_R_C },
+  { name: 'WIMG', mask: 0x78n },
+  { name: 'N', mask: HPTE_R_N },
+  { name: 'PP', mask: HPTE_R_PP },
 ];
 
 /** A word of H_BULK_REMOVE. */
@@ -52,7 +49,7 @@ export function fieldsOf(wordName: string): readonly Field[] | undefined {
 }
 
 /** The field's value, moved down to bit 0. */
-export function fieldValue(field: Field, word: bigint): bigint {
+function fieldValue(field: Field, word: bigint): bigint {
   return (word & field.mask) / (field.mask & -field.mask);
 }
 

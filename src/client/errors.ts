@@ -4,20 +4,22 @@
  */
 import { CLOSE_CODES } from '../../schemas/stream.ts';
 
-/** The daemon refused a request (problem+json). `code` is stable, `detail` is for people. */
-export class ProblemError extends Error {
-  override readonly name = 'ProblemError';
+/** The daemon refused a request (problem+json, schemas/problems.ts). `code` is stable, `detail` is for people. */
+export class RefusedError extends Error {
+  override readonly name = 'RefusedError';
   readonly code: string;
   readonly title: string;
   readonly detail: string;
   readonly status: number;
+  readonly advice: string;
 
-  constructor(problem: { code: string; title: string; detail: string; status: number }) {
-    super(problem.detail === '' ? problem.title : `${problem.title}: ${problem.detail}`);
+  constructor(problem: { code: string; title: string; detail: string; status: number; advice: string }) {
+    super(problem.detail === '' ? problem.title : problem.detail);
     this.code = problem.code;
     this.title = problem.title;
     this.detail = problem.detail;
     this.status = problem.status;
+    this.advice = problem.advice;
   }
 }
 

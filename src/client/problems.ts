@@ -1,6 +1,6 @@
 /** From what node and the daemon report to the errors of errors.ts. Shared by rest.ts and the stream's opening. */
 import type { IncomingMessage } from 'node:http';
-import { ProblemError, UnavailableError } from './errors.ts';
+import { RefusedError, UnavailableError } from './errors.ts';
 
 export async function collect(response: IncomingMessage): Promise<string> {
   const chunks: Buffer[] = [];
@@ -9,17 +9,18 @@ export async function collect(response: IncomingMessage): Promise<string> {
 }
 
 /** The error of an HTTP answer that is none of success: problem+json, or whatever a proxy in between says. */
-export function problemOf(status: number, body: string): ProblemError {
+export function problemOf(status: number, body: string): RefusedError {
   const problem = members(body);
   const text = (key: string, other: string): string => {
     const value = problem[key];
     return typeof value === 'string' ? value : other;
   };
-  return new ProblemError({
+  return new RefusedError({
     code: text('code', `http-${status}`),
     title: text('title', `the daemon answered HTTP ${status}`),
     detail: text('detail', ''),
     status,
+    advice: text('whatToDo', 'see whether that is the address of a hptd daemon'),
   });
 }
 

@@ -1,5 +1,5 @@
 /**
- * The daemon's REST interface as functions. A refusal is a ProblemError, silence an UnavailableError;
+ * The daemon's REST interface as functions. A refusal is a RefusedError, silence an UnavailableError;
  * an hcall's status is part of the answer, whatever it is. Over node:http, because fetch knows no Unix sockets.
  */
 import { request as httpRequest } from 'node:http';
@@ -16,6 +16,8 @@ export interface Rest {
   listGuests(): Promise<Json[]>;
   /** `arguments_` by name, as schemas/operations.ts spells them; `explain: true` asks for the reason. */
   call(guest: string, hcall: string, arguments_: Json): Promise<Json>;
+  /** A control operation of the host, as `call`. */
+  control(guest: string, operation: string, arguments_: Json): Promise<Json>;
   getGroup(guest: string, group: number): Promise<Json>;
   /** Any other resource; `path` starts with a slash. */
   send(method: string, path: string, body?: unknown): Promise<unknown>;
@@ -40,6 +42,8 @@ export function connectRest(daemon: string): Rest {
       return (Array.isArray(answer) ? answer : (answer as { guests: Json[] }).guests) as Json[];
     },
     call: (guest, hcall, arguments_) => object('POST', `${guestPath(guest)}/hcalls/${encodeURIComponent(hcall)}`, arguments_),
+    control: (guest, operation, arguments_) =>
+      object('POST', `${guestPath(guest)}/control/${encodeURIComponent(operation)}`, arguments_),
     getGroup: (guest, group) => object('GET', `${guestPath(guest)}/hpt/groups/${group}`),
     send,
   };

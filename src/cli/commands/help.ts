@@ -1,0 +1,42 @@
+/** `hptd help`: all commands, one of them, or one hcall. */
+import { OPERATIONS, operationByName } from '../../../schemas/operations.ts';
+import type { Command } from '../command.ts';
+import { EXIT, usageError } from '../errors.ts';
+import { paint, print } from '../output.ts';
+import { unknownWord } from '../suggest.ts';
+import { operationHelp } from './call.ts';
+
+/** A command like the others, made from them. */
+export function helpFor(commands: readonly Command[]): Command {
+  return {
+    name: 'help',
+    usage: 'help [COMMAND|HCALL]',
+    summary: 'explain a command or an hcall',
+    help: () => 'Explains a command or an hcall.',
+    run: async ([topic]) => {
+      print(topic === undefined ? overview(commands) : explain(commands, topic));
+      return EXIT.ok;
+    },
+  };
+}
+
+function overview(commands: readonly Command[]): string {
+  const width = Math.max(...commands.map(({ name }) => name.length));
+  return `${paint('bold', 'hptd')}: a POWER guest's hashed page table and its hypercalls, as a daemon
+
+usage: hptd COMMAND [OPTIONS]
+
+${commands.map(({ name, summary }) => `  ${name.padEnd(width)}  ${summary}`).join('\n')}
+
+"hptd help COMMAND" explains one; "hptd --version" tells the version.`;
+}
+
+function explain(commands: readonly Command[], topic: string): string {
+  const command = commands.find(({ name }) => name === topic);
+  if (command !== undefined) return `usage: hptd ${command.usage}\n\n${command.help()}`;
+  const operation = operationByName(topic);
+  if (operation !== undefined) return operationHelp(operation);
+  const hcalls = OPERATIONS.map(({ name }) => name);
+  const known = topic === topic.toUpperCase() ? hcalls : commands.map(({ name }) => name);
+  throw usageError(unknownWord('topic', topic, known));
+}
