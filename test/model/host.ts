@@ -1,0 +1,191 @@
+/**
+ * What the host does to the table: pages taken away and brought back, ageing, harvesting dirt, and
+ * the R and C that a processor's table walk sets.
+ *
+ * SPEC: KVM HV (MMU notifiers, HPTE-not-found faults, dirty log).
+ */
+import { DIRTY_FRAMES_MAX } from '../../schemas/limits.ts';
+import { STATUSES } from '../../schemas/statuses.ts';
+import { HOST_ADDRESS_BIAS, limitRc, realWimg } from './enter.ts';
+import {
+  HPTE_R_C,
+  HPTE_R_KEY,
+  HPTE_R_PP0,
+  HPTE_R_R,
+  HPTE_R_RC,
+  HPTE_V_ABSENT,
+  HPTE_V_VALID,
+  isAbsent,
+  isOccupied,
+  isValid,
+  isWritable,
+  makeReadonly,
+  not,
+} from './hpte.ts';
+import {
+  type Answer,
+  type Entry,
+  type Frame,
+  HOST_CACHE_INHIBITED,
+  HOST_PRESENT,
+  HOST_WRITABLE,
+  type State,
+  chain,
+  dword0Of,
+  entryAt,
+  fail,
+  guestPage,
+  harvestForHost,
+  hostPageAt,
+  isPtex,
+  makeAbsent,
+  markDirty,
+  noteModification,
+  ok,
+  setDwords,
+  slotAt,
+  unchain,
+} from './table.ts';
+
+/** The frames that one backing page holds, those without a record left out. */
+function framesOfBackingPage(state: State, gpa: bigint): Frame[] {
+  const backing = gpa / state.backingPageBytes;
+  return [...state.frames]
+    .filter(([gfn]) => (gfn << state.hostPageShift) / state.backingPageBytes === backing)
+    .sort(([a], [b]) => (a < b ? -1 : 1))
+    .map(([, frame]) => frame);
+}
+
+/** Puts what hardware noted into the guest's view, where it was not known yet. */
+function harvestForGuest(state: State, entry: Entry, rc: bigint): void {
+  if ((rc & not(entry.guestRpte)) === 0n) return;
+  entry.guestRpte |= rc;
+  noteModification(state, entry);
+}
+
+/**
+ * A VALID entry becomes ABSENT with key 0 (its real R and C stay visible to H_READ) and leaves its
+ * chain.
+ */
+export function unmapEntry(state: State, ptex: number): void {
+  const entry = entryAt(state, ptex);
+  const { gpa, actual } = guestPage(state, entry);
+  unchain(state, ptex, gpa);
+  makeAbsent(state, entry);
+  entry.dword1 &= not(HPTE_R_KEY);
+  const rc = entry.dword1 & HPTE_R_RC;
+  harvestForHost(state, gpa, actual, rc);
+  harvestForGuest(state, entry, rc);
+}
+
+export function hostUnmap(state: State, args: readonly bigint[]): Answer {
+  const gpa = args[0] ?? 0n;
+  state.invalidateSeq++;
+  state.hostPages.set(gpa / state.backingPageBytes, 0);
+  for (const frame of framesOfBackingPage(state, gpa)) {
+    for (const ptex of frame.chain) unmapEntry(state, ptex);
+  }
+  return ok(0n);
+}
+
+/** Entries made before keep what they have: without an unmap nobody told the table. */
+export function hostSetPte(state: State, args: readonly bigint[]): Answer {
+  const [gpa = 0n, page = 0n] = args;
+  state.hostPages.set(gpa / state.backingPageBytes, Number(page & 7n));
+  return ok(0n);
+}
+
+export function hostAge(state: State, args: readonly bigint[]): Answer {
+  let referenced = false;
+  for (const frame of framesOfBackingPage(state, args[0] ?? 0n)) {
+    referenced ||= (frame.rc & HPTE_R_R) !== 0n;
+    frame.rc &= not(HPTE_R_R);
+    for (const ptex of frame.chain) {
+      const entry = entryAt(state, ptex);
+      if ((entry.dword1 & HPTE_R_R) === 0n) continue;
+      entry.dword1 &= not(HPTE_R_R);
+      state.tlbieCount++;
+      harvestForGuest(state, entry, HPTE_R_R);
+      referenced = true;
+    }
+  }
+  return ok(referenced ? 1n : 0n);
+}
+
+const FAULT_NOW_VALID = 0n;
+const FAULT_EMPTY = 1n;
+const FAULT_MMIO = 2n;
+const FAULT_HOST_ABSENT = 3n;
+const FAULT_TOO_BIG = 4n;
+const FAULT_BAD_WIMG = 5n;
+
+/** Pages in. An entry that is VALID is built anew too: that is how it becomes writable again. */
+export function hostPageFault(state: State, args: readonly bigint[]): Answer {
+  const ptex = args[0] ?? 0n;
+  if (!isPtex(state, ptex)) return fail(STATUSES.H_PARAMETER);
+  const entry = entryAt(state, Number(ptex));
+  if (!isOccupied(entry.dword0)) return ok(FAULT_EMPTY);
+  const { gpa, actual } = guestPage(state, entry);
+  if (slotAt(state, gpa) === undefined) return ok(FAULT_MMIO);
+  const host = hostPageAt(state, gpa);
+  if ((host & HOST_PRESENT) === 0) return ok(FAULT_HOST_ABSENT);
+  if (state.backingPageBytes < 1n << actual) return ok(FAULT_TOO_BIG);
+  const withWimg = realWimg(entry.guestRpte, (host & HOST_CACHE_INHIBITED) !== 0);
+  if (withWimg === undefined) return ok(FAULT_BAD_WIMG);
+
+  const kept = HPTE_R_KEY | HPTE_R_PP0 | ((1n << actual) - 1n);
+  let r = (withWimg & kept) | (gpa + HOST_ADDRESS_BIAS);
+  if ((host & HOST_WRITABLE) === 0 && isWritable(r)) r = makeReadonly(r);
+  r = limitRc(state, r, gpa);
+  const v = dword0Of(state, entry);
+  if (isValid(v)) {
+    state.tlbieCount++;
+    r |= entry.dword1 & HPTE_R_RC;
+  } else {
+    chain(state, Number(ptex), gpa);
+  }
+  setDwords(state, entry, (v & not(HPTE_V_ABSENT)) | HPTE_V_VALID, r);
+  return ok(FAULT_NOW_VALID);
+}
+
+export function setRc(state: State, args: readonly bigint[]): Answer {
+  const [ptex = 0n, bits = 0n, absentToo = 0n] = args;
+  if (!isPtex(state, ptex)) return fail(STATUSES.H_PARAMETER);
+  const entry = entryAt(state, Number(ptex));
+  const rc = bits & HPTE_R_RC;
+  if (isValid(entry.dword0)) {
+    entry.dword1 |= rc;
+    return ok(0n);
+  }
+  if (absentToo !== 1n || !isAbsent(entry.dword0)) return ok(1n);
+  harvestForGuest(state, entry, rc);
+  return ok(0n);
+}
+
+/** The dirty frames of a range and, first, what the real entries of those frames know. */
+export function hostDirty(state: State, args: readonly bigint[]): Answer {
+  const [gpa = 0n, frames = 0n] = args;
+  if (frames > BigInt(DIRTY_FRAMES_MAX)) return fail(STATUSES.H_PARAMETER);
+  const first = gpa >> state.hostPageShift;
+  for (let gfn = first; gfn < first + frames; gfn++) {
+    for (const ptex of state.frames.get(gfn)?.chain ?? [])
+      harvestDirty(state, entryAt(state, ptex));
+  }
+  const words = Array.from({ length: Math.ceil(Number(frames) / 64) }, () => 0n);
+  let dirty = 0n;
+  for (let i = 0; i < Number(frames); i++) {
+    if (!state.dirty.delete(first + BigInt(i))) continue;
+    dirty++;
+    words[i >> 6] = (words[i >> 6] ?? 0n) | (1n << BigInt(i & 63));
+  }
+  return ok(dirty, ...words);
+}
+
+function harvestDirty(state: State, entry: Entry): void {
+  if ((entry.dword1 & HPTE_R_C) === 0n) return;
+  state.tlbieCount++;
+  entry.dword1 &= not(HPTE_R_C);
+  harvestForGuest(state, entry, HPTE_R_C);
+  const { gpa, actual } = guestPage(state, entry);
+  markDirty(state, gpa, 1n << actual);
+}
