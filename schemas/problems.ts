@@ -160,6 +160,12 @@ export const PROBLEMS = {
     meaning: 'The client offered no WebSocket subprotocol that the daemon speaks.',
     whatToDo: 'Offer hptd.v1 (binary) or hptd.v1.json.',
   },
+  'upgrade-required': {
+    status: 426,
+    title: 'This address is a WebSocket',
+    meaning: 'A stream is reached by upgrading the connection to a WebSocket.',
+    whatToDo: 'Connect with a WebSocket client, or post single hcalls to /v1/guests/{guest}/hcalls/{name}.',
+  },
   'not-found': {
     status: 404,
     title: 'Nothing here',
