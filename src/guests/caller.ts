@@ -25,8 +25,14 @@ interface Call {
   readonly result: PromiseWithResolvers<AnswerRecord[]>;
 }
 
-/** `onEnd` comes after every call was answered or rejected. */
-export function openCaller(open: (listener: StreamListener) => GuestStream, onEnd: (end: StreamEnd) => void): Caller {
+export interface CallerListener {
+  /** False: the caller has enough answers for now, until `stream.resume`. */
+  wantsMore(): boolean;
+  /** The stream ended; every call was answered or rejected before. */
+  onEnd(end: StreamEnd): void;
+}
+
+export function openCaller(open: (listener: StreamListener) => GuestStream, listener: CallerListener): Caller {
   const calls: Call[] = [];
   const frames: Uint8Array[] = [];
   let ended: StreamEnd | undefined;
@@ -42,13 +48,13 @@ export function openCaller(open: (listener: StreamListener) => GuestStream, onEn
       if (call.answers.length === call.expected) calls.shift()!.result.resolve(call.answers);
     }
     if (frames.length > 0) submitFrames();
-    return true;
+    return listener.wantsMore();
   }
 
   function endCalls(end: StreamEnd): void {
     ended = end;
     for (const call of calls.splice(0)) call.result.reject(endProblem(end));
-    onEnd(end);
+    listener.onEnd(end);
   }
 
   const stream = open({ onAnswers: takeAnswers, onEnd: endCalls });

@@ -70,6 +70,10 @@ export function openGuestStream(site: StreamSite, listener: StreamListener): Own
       ringProcessor(site.pool, site.processor, number);
       return 'accepted';
     },
+    refuse(reason) {
+      state.end ??= { kind: 'malformed', reason };
+      beginEnd(state);
+    },
     resume() {
       state.paused = false;
       deliver(state);

@@ -66,7 +66,8 @@ export function openGuest(site: GuestSite): OwnedGuest {
       streams: openStreams(state).length - state.callers.size,
       state: state.end === undefined ? 'running' : state.end.kind === 'failed' ? 'failed' : 'ending',
     }),
-    openStream: (role, listener) => openClientStream(state, role, listener),
+    openStream: (role, listener) => openStream(state, processorForClient(state), role, listener),
+    checkStream: () => void processorForClient(state),
     run: (records) => run(state, records),
     finish: (end, graceMillis) => finish(state, end, graceMillis),
     fail(reason) {
@@ -85,7 +86,9 @@ function openStreams(state: State): OwnedStream[] {
   return state.streams.filter((stream) => stream !== undefined);
 }
 
-function openClientStream(state: State, role: Role, listener: StreamListener): OwnedStream {
+/** Where a client's next stream goes. Throws a problem when it cannot have one. */
+function processorForClient(state: State): Processor {
+  if (state.end !== undefined) throw endProblem(state.end);
   const { pool } = state.site;
   // One stream a processor is kept for REST, so that a guest full of clients can still be looked at.
   const limit = STREAMS_PER_GUEST_MAX - pool.processors.length;
@@ -94,11 +97,10 @@ function openClientStream(state: State, role: Role, listener: StreamListener): O
   }
   const processor = leastLoaded(pool);
   if (processor === undefined) throw problem('processor-busy', 'no processor of the daemon is alive');
-  return openStream(state, processor, role, listener);
+  return processor;
 }
 
 function openStream(state: State, processor: Processor, role: Role, listener: StreamListener): OwnedStream {
-  if (state.end !== undefined) throw endProblem(state.end);
   const { pool, map, number, memory } = state.site;
   if (!state.processors.has(processor)) {
     state.processors.add(processor);
@@ -147,7 +149,7 @@ function callerFor(state: State): Caller {
 function openCallerOn(state: State, processor: Processor): Caller {
   const caller = openCaller(
     (listener) => openStream(state, processor, 'host', listener),
-    () => state.callers.delete(processor),
+    { wantsMore: () => true, onEnd: () => state.callers.delete(processor) },
   );
   state.callers.set(processor, caller);
   return caller;

@@ -24,6 +24,8 @@ export interface GuestStream {
   readonly processor: number;
   /** Copies a frame into the ring. `over-credit` and `ended`: nothing was taken. */
   submit(frame: Uint8Array): 'accepted' | 'over-credit' | 'ended';
+  /** Takes nothing more; ends with `malformed` when what was submitted is answered. */
+  refuse(reason: string): void;
   /** The listener takes answers again. */
   resume(): void;
   /** Gives the stream back once what it submitted has been executed; no more events follow. */
@@ -37,6 +39,8 @@ export interface Guest {
   /** Facts that change: order of the active table (0: none), streams of clients open, and whether it takes more. */
   status(): { order: number; streams: number; state: 'running' | 'ending' | 'failed' };
   openStream(role: Role, listener: StreamListener): GuestStream;
+  /** Throws the problem with which `openStream` would refuse now. */
+  checkStream(): void;
   /** Runs records in order on one processor, host records allowed, and gives their answers. */
   run(records: readonly RequestRecord[]): Promise<AnswerRecord[]>;
 }
