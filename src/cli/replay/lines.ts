@@ -5,7 +5,7 @@
  */
 import { createReadStream } from 'node:fs';
 import { StringDecoder } from 'node:string_decoder';
-import { createGunzip } from 'node:zlib';
+import { constants, createGunzip } from 'node:zlib';
 import type { z } from 'zod';
 import { eventSchema, TRACE_FORMAT, type TraceHeader, traceHeader } from '../../../schemas/trace.ts';
 import { CliError, EXIT } from '../errors.ts';
@@ -51,25 +51,37 @@ async function* unzipped(position: Position): AsyncGenerator<Buffer> {
   try {
     yield* file.pipe(gunzip) as AsyncIterable<Buffer>;
   } catch (error) {
-    throw unreadable(position, error as NodeJS.ErrnoException);
+    throw await unreadable(position, error as NodeJS.ErrnoException);
   } finally {
     file.destroy();
   }
 }
 
-/** An error thrown by the consumer of the lines comes this way too and is passed on. */
-function unreadable(position: Position, error: NodeJS.ErrnoException): Error {
-  if (error instanceof CliError) return error;
+async function unreadable(position: Position, error: NodeJS.ErrnoException): Promise<Error> {
   if (error.code === 'Z_BUF_ERROR') {
+    position.line = (await wholeLines(position.path)) + 1;
     return dataError(position, 'the gzip data ends too early', 'copy or record the file again');
   }
   if (error.code?.startsWith('Z_') === true) {
-    return position.line === 0
+    return NOT_GZIP.test(error.message)
       ? dataError(position, 'the file is not gzip data', 'give a trace as it was recorded (.jsonl.gz), or compress it with gzip')
       : dataError(position, `the gzip data is damaged (${error.message})`, 'copy or record the file again');
   }
   if (error.syscall === undefined) return error;
   return new CliError(EXIT.data, `${position.path}: cannot be read: ${error.message}`, 'check the name and the permissions');
+}
+
+/** What zlib says of a wrong first byte. */
+const NOT_GZIP = /incorrect header check|unknown compression method/;
+
+/** How many lines a file holds whose gzip data ends too early: what zlib had not handed on yet counts too. */
+async function wholeLines(path: string): Promise<number> {
+  let lines = 0;
+  const gunzip = createGunzip({ finishFlush: constants.Z_SYNC_FLUSH });
+  for await (const chunk of createReadStream(path).pipe(gunzip) as AsyncIterable<Buffer>) {
+    for (let at = chunk.indexOf(10); at >= 0; at = chunk.indexOf(10, at + 1)) lines++;
+  }
+  return lines;
 }
 
 function readLine(position: Position, text: string, reader: TraceReader): void {
