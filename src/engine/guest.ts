@@ -5,7 +5,7 @@
 import {
   HOST_PAGE_SHIFT, ISA300, MEMSLOTS, MEMSLOTS_MAX, MEMSLOT_BYTES, MEMSLOT_CI, MEMSLOT_COUNT, MODE, PTEX_COUNT,
   RAM_BYTES, REVMAP_BASE, SLOT_BACKING_SHIFT, SLOT_BASE, SLOT_DATA, SLOT_DIRTY, SLOT_HOST, SLOT_KIND, SLOT_LENGTH,
-  SLOT_MEMORY, SLOT_RMAP, TABLES_BASE, TABLES_END, TABLES_TOUCHED, TABLE_BASE, TABLE_ORDER,
+  SLOT_MEMORY, SLOT_RMAP, TABLES_BASE, TABLES_END, TABLES_HIGH_USED, TABLES_LOW_USED, TABLE_BASE, TABLE_ORDER,
 } from './memory-map';
 import { HOST_CACHE_INHIBITED, HOST_PRESENT, HOST_WRITABLE } from './memslots';
 
@@ -50,7 +50,8 @@ export function addMemslot(base: u64, bytes: u64, kind: u32, backingShift: u32, 
 /** The first table, zeroed by birth; order 0: none yet. False: no room in memory. */
 export function openTable(order: u32): bool {
   const base = load<u32>(TABLES_BASE);
-  store<u32>(TABLES_TOUCHED, base);
+  store<u32>(TABLES_LOW_USED, base);
+  store<u32>(TABLES_HIGH_USED, load<u32>(TABLES_END));
   if (order == 0) return true;
   if (<u64>base + (2 << <u64>order) > <u64>load<u32>(TABLES_END)) return false;
   installTable(base, order);
@@ -64,8 +65,13 @@ export function installTable(base: u32, order: u32): void {
   store<u32>(TABLE_ORDER, order);
   store<u64>(PTEX_COUNT, 1 << <u64>(order - 4));
   store<u32>(MODE, 1);
-  const end = base + (2 << order);
-  if (end > load<u32>(TABLES_TOUCHED)) store<u32>(TABLES_TOUCHED, end);
+  noteTableUsed(base, base + (2 << order));
+}
+
+/** From now on this part of table memory may hold something else than zeroes. */
+export function noteTableUsed(base: u32, end: u32): void {
+  if (base == load<u32>(TABLES_BASE)) store<u32>(TABLES_LOW_USED, max<u32>(end, load<u32>(TABLES_LOW_USED)));
+  else store<u32>(TABLES_HIGH_USED, min<u32>(base, load<u32>(TABLES_HIGH_USED)));
 }
 
 function aligned(address: u64): u64 {

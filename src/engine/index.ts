@@ -2,5 +2,7 @@
 export * from './memory-map';
 export * from './rules';
 export { beProcessor } from './this-processor';
+export { backgroundSlice } from './hcalls/resize';
+export { answerWordsMax, wordsAllowed } from './opcodes';
 export { addMemslot, openTable, startGuest } from './guest';
 export { run } from './processor';

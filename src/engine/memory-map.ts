@@ -46,8 +46,9 @@ export const RAM_BYTES: usize = 0x1020;
 export const MEMSLOT_COUNT: usize = 0x1028;
 export const TABLES_BASE: usize = 0x1030;
 export const TABLES_END: usize = 0x1034;
-/** Above this address table memory was never used and is still zero. */
-export const TABLES_TOUCHED: usize = 0x1038;
+/** Table memory is still zero, never used, from TABLES_LOW_USED up to TABLES_HIGH_USED. */
+export const TABLES_LOW_USED: usize = 0x1038;
+export const TABLES_HIGH_USED: usize = 0x103c;
 
 /** i32: 0 open, else 1 + the processor that stopped all others to replace the table. */
 export const GATE: usize = 0x1040;
@@ -70,10 +71,15 @@ export const RESIZE_ERROR: usize = 0x110c;
 export const RESIZE_BASE: usize = 0x1110;
 /** u32: the pending table is zero below this address. */
 export const RESIZE_ZEROED: usize = 0x1114;
-/** u32: zeroing ends here: the rest was never touched. */
-export const RESIZE_ZERO_END: usize = 0x1118;
-/** u32: counts preparations, so that a slice of a dropped one is recognised. */
-export const RESIZE_GENERATION: usize = 0x111c;
+/** u32: 1 + the processor that zeroes it between its batches. */
+export const RESIZE_OWNER: usize = 0x1118;
+export const RESIZE_NONE: i32 = 0;
+export const RESIZE_ZEROING: i32 = 1;
+export const RESIZE_READY: i32 = 2;
+export const RESIZE_FAILED: i32 = 3;
+
+/** u64: where H_CLEAR_HPT goes on. */
+export const CLEAR_NEXT: usize = 0x1140;
 
 // --- Memslots ----------------------------------------------------------------------------------------------
 export const MEMSLOTS: usize = 0x2000;

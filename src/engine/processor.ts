@@ -13,7 +13,7 @@
  * Work stops at a record boundary when the quantum is used up, when the completion ring has no room for the
  * next record's longest answer, or when another processor closes the gate.
  */
-import { answerWordsMax, execute, wordsAllowed } from './dispatch';
+import { execute } from './dispatch';
 import { enterGate, gateIsClosed, leaveGate, stepAside } from './gate';
 import {
   COMPLETION_HEAD, COMPLETION_RING_BYTES, COMPLETION_TAIL, CONSUMED, COUNT_RECORDS, FAULTED, FAULT_COUNT,
@@ -23,6 +23,7 @@ import {
 } from './memory-map';
 import { RULE_NONE } from './rules';
 import { resizeIsZeroing } from './hcalls/resize';
+import { answerWordsMax, wordsAllowed } from './opcodes';
 import { answerWords, because, count, resultWords, self } from './this-processor';
 
 const RECORD_HEADER_BYTES: usize = 8;
@@ -144,7 +145,8 @@ function runFrame(item: usize, quantum: u32): u32 {
     const record = records + <usize>at;
     const head = load<u32>(record);
     const words = (head >> 16) & 0xfff;
-    if (!roomFor(<u32>RECORD_HEADER_BYTES + answerWordsMax(head & 0xffff & ~EXPLAIN_BIT, words) * 8)) {
+    const answerMax = answerWordsMax(head & 0xffff & ~EXPLAIN_BIT, record + RECORD_HEADER_BYTES);
+    if (!roomFor(<u32>RECORD_HEADER_BYTES + answerMax * 8)) {
       stalled = true;
       break;
     }

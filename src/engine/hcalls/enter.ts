@@ -1,0 +1,226 @@
+/**
+ * H_ENTER: put an entry into a slot.
+ *
+ * What makes this hard: eight slots, no lock over the group. A first pass tries every slot once; a try can fail
+ * because somebody else held the lock for an instant, on a slot that was free all along.
+ *
+ * When may H_ENTER answer H_PTEG_FULL? Only when at one instant all eight slots (with H_EXACT: that slot) were
+ * taken. The protocol hptd started from gave up after the first pass: a thread that merely looked at a free slot
+ * made it answer full. The change that followed added a second pass that really locks each slot, looks, and
+ * unlocks. That is still not enough: an entry can hop from a slot ahead of the scan to one behind it, so that the
+ * scan never meets the hole, though there was one at every instant.
+ *
+ * So the second pass here keeps the lock of every slot that it found taken. A slot it holds cannot change; when it
+ * holds all eight they were all taken at the instant the last lock was got. Then, and only then, it answers
+ * H_PTEG_FULL, and unlocks them.
+ *
+ * Why can that not deadlock? It waits for slots in ascending order, holding lower ones of the same group. Nobody
+ * else waits for an entry lock while holding one (hpte-lock.ts), and chain locks are taken inside entry locks
+ * and never wait for one (revmap.ts). DIFFERS: KVM HV unlocks each slot again.
+ *
+ * SPEC: PAPR H_ENTER; order of checks and answers as KVM HV.
+ */
+import { H_EXACT, H_ZERO_PAGE } from '../flags';
+import { noteModification, setGuestRpte } from '../guest-view';
+import {
+  HOST_FRAME_OFFSET, HPTE_R_G, HPTE_R_I, HPTE_R_KEY, HPTE_R_M, HPTE_R_PP0, HPTE_R_RC, HPTE_R_TS, HPTE_R_W,
+  HPTE_R_WIMG, HPTE_V_1TB_SEG, HPTE_V_ABSENT, HPTE_V_B, HPTE_V_HVLOCK, HPTE_V_LARGE, HPTE_V_TAKEN, HPTE_V_VALID,
+  isWritable, madeReadOnly, tableR, tableV,
+} from '../hpte';
+import { lockHpte, tryLockHpte, unlockHpte } from '../hpte-lock';
+import { COUNT_SECOND_PASS, MODE, PTEX_COUNT, SLOT_BACKING_SHIFT, SLOT_MEMORY, hpteAddress } from '../memory-map';
+import {
+  HOST_CACHE_INHIBITED, HOST_PRESENT, HOST_WRITABLE, frameOf, hostState, memoryOf, rmapOf, slotHoldsPages,
+  slotNumber, slotOf,
+} from '../memslots';
+import { hostChangedSince, hostSequence } from '../host/invalidation';
+import { SHIFT_64K, pageAddress, pageShifts } from '../page-sizes';
+import { RMAP_RC_SHIFT, appendToChain, lockChain, unlockChain } from '../revmap';
+import {
+  RULE_BACKING_TOO_SMALL, RULE_B_RESERVED, RULE_ENTERED, RULE_ENTERED_ABSENT, RULE_ENTERED_MMIO, RULE_GROUP_FULL,
+  RULE_NO_TABLE, RULE_PAGE_SIZE_UNKNOWN, RULE_PTEX_RANGE, RULE_SLOT_MISALIGNED, RULE_SLOT_OCCUPIED,
+  RULE_WIMG_CACHE_INHIBITED, RULE_ZERO_TOO_BIG,
+} from '../rules';
+import { H_FUNCTION, H_PARAMETER, H_PTEG_FULL, H_SUCCESS, H_TOO_BIG } from '../status';
+import { answerWords, because, becauseDetail, count } from '../this-processor';
+
+const SLOTS: u64 = 8;
+const NO_SLOT: u64 = ~(<u64>0);
+
+/** The entry being made: its words in guest form, and the frame to chain it to (0: MMIO, or the page is absent). */
+let newV: u64 = 0;
+let newR: u64 = 0;
+let newGpa: u64 = 0;
+let newRmap: usize = 0;
+let newSequence: u64 = 0;
+/** Bytes of backed memory to zero before the entry is visible. */
+let newZeroBytes: usize = 0;
+/** Which pass found the slot. */
+let newPass: u64 = 0;
+
+/** in: flags, ptex, dword 0, dword 1. out: the ptex used. */
+export function enter(args: usize, results: usize): i32 {
+  const ptex = insert(load<u64>(args), load<u64>(args, 8), load<u64>(args, 16), load<u64>(args, 24));
+  if (<i64>ptex < 0) return <i32>ptex;
+  store<u64>(results, ptex);
+  answerWords(1);
+  return H_SUCCESS;
+}
+
+/** The ptex of the new entry, or a status (negative). Also how a table stream is loaded. */
+export function insert(flags: u64, ptex: u64, v: u64, r: u64): i64 {
+  const status = compose(flags, ptex, v, r);
+  if (status != H_SUCCESS) return status;
+  const slot = (flags & H_EXACT) != 0 ? lockThatSlot(ptex) : lockFreeSlot(ptex & ~(SLOTS - 1));
+  if (slot == NO_SLOT) return H_PTEG_FULL;
+  publish(slot, r & ~HPTE_R_TS);
+  return <i64>slot;
+}
+
+/** All that is decided before a slot is looked for: the words of the real entry. */
+function compose(flags: u64, ptex: u64, v: u64, r: u64): i32 {
+  if (load<u32>(MODE) == 0) return refuse(H_FUNCTION, RULE_NO_TABLE, 0, 0);
+  if ((v & HPTE_V_B) > HPTE_V_1TB_SEG) return refuse(H_PARAMETER, RULE_B_RESERVED, v >> 62, 0);
+  const shift = pageShifts(v, r) >> 8;
+  if (shift == 0) return refuse(H_PARAMETER, RULE_PAGE_SIZE_UNKNOWN, (v & HPTE_V_LARGE) >> 2, (r >> 12) & 0xff);
+  newV = v & ~(HPTE_V_HVLOCK | HPTE_V_TAKEN);
+  newR = r & ~HPTE_R_TS;
+  newGpa = pageAddress(r, shift);
+  newRmap = 0;
+  newZeroBytes = 0;
+  newPass = 1;
+  // ORDER: before the host page is looked at; publish() asks again under the chain lock.
+  newSequence = hostSequence();
+  const memslot = slotOf(newGpa);
+  if (memslot == 0) {
+    newV |= HPTE_V_ABSENT;
+    newR |= HPTE_R_KEY;
+  } else {
+    const status = composeMemory(memslot, shift, (flags & H_ZERO_PAGE) != 0);
+    if (status != H_SUCCESS) return status;
+  }
+  const entries = load<u64>(PTEX_COUNT);
+  if (ptex >= entries) return refuse(H_PARAMETER, RULE_PTEX_RANGE, ptex, entries);
+  return H_SUCCESS;
+}
+
+/** The real words of an entry that maps memory: host page, absence, read-only, cacheability. */
+function composeMemory(memslot: usize, shift: u32, zero: bool): i32 {
+  if (!slotHoldsPages(memslot, shift)) {
+    return refuse(H_PARAMETER, RULE_SLOT_MISALIGNED, slotNumber(memslot), shift);
+  }
+  const backingShift = load<u32>(memslot + SLOT_BACKING_SHIFT);
+  if (backingShift < shift) return refuse(H_PARAMETER, RULE_BACKING_TOO_SMALL, backingShift, shift);
+  const frame = frameOf(memslot, newGpa);
+  const host = hostState(memslot, frame);
+  const present = (host & HOST_PRESENT) != 0 && !hostChangedSince(newSequence);
+  const kept = newR & (HPTE_R_KEY | HPTE_R_PP0 | ((<u64>1 << <u64>shift) - 1));
+  if (present) {
+    if ((host & HOST_WRITABLE) == 0 && isWritable(newR)) newR = madeReadOnly(kept);
+    else newR = kept;
+    newR |= newGpa + HOST_FRAME_OFFSET;
+    newV |= HPTE_V_VALID;
+    newRmap = rmapOf(memslot, frame);
+  } else {
+    // Key bits 0 tell a page that is away from MMIO, whose real key is all ones.
+    newR = kept & ~HPTE_R_KEY;
+    newV |= HPTE_V_ABSENT;
+  }
+  const inhibited = present && (host & HOST_CACHE_INHIBITED) != 0;
+  if (!cacheabilityFits(newR, inhibited)) {
+    if (inhibited) return refuse(H_PARAMETER, RULE_WIMG_CACHE_INHIBITED, (newR & HPTE_R_WIMG) >> 3, newGpa);
+    newR = (newR & ~(HPTE_R_W | HPTE_R_I | HPTE_R_G)) | HPTE_R_M;
+  }
+  // DIFFERS: KVM HV ignores H_ZERO_PAGE; where guest memory is kept the page is zeroed as PAPR asks.
+  if (zero && load<u32>(memslot + SLOT_MEMORY) != 0) {
+    if (shift > SHIFT_64K) return refuse(H_TOO_BIG, RULE_ZERO_TOO_BIG, shift, 0);
+    newZeroBytes = <usize>1 << shift;
+  }
+  return H_SUCCESS;
+}
+
+/** SPEC: KVM HV: memory wants WIMG 0010 (or 1110, strong order), a cache-inhibited page I without W. */
+export function cacheabilityFits(r: u64, inhibited: bool): bool {
+  const wimg = r & HPTE_R_WIMG;
+  if (inhibited) return (wimg & (HPTE_R_W | HPTE_R_I)) == HPTE_R_I;
+  return wimg == HPTE_R_M || wimg == (HPTE_R_W | HPTE_R_I | HPTE_R_M);
+}
+
+/** H_EXACT: locks that slot if it is free. A failed try means only that somebody had it: look again, waiting. */
+function lockThatSlot(ptex: u64): u64 {
+  const entry = hpteAddress(ptex);
+  if (tryLockHpte(entry, HPTE_V_HVLOCK | HPTE_V_TAKEN)) return ptex;
+  newPass = 2;
+  const v = lockHpte(entry);
+  if ((v & HPTE_V_TAKEN) == 0) return ptex;
+  because(RULE_SLOT_OCCUPIED, ptex, v & ~HPTE_V_HVLOCK);
+  unlockHpte(entry, v);
+  return NO_SLOT;
+}
+
+/** Locks a free slot of the group at `first`: one try each, then the pass that cannot be fooled. */
+function lockFreeSlot(first: u64): u64 {
+  let entry = hpteAddress(first);
+  for (let i: u64 = 0; i < SLOTS; i++, entry += 16) {
+    // RACE: a plain look to pass taken slots by without a locked instruction; tryLockHpte looks again.
+    if ((load<u64>(entry) & HPTE_V_VALID) == 0 && tryLockHpte(entry, HPTE_V_HVLOCK | HPTE_V_TAKEN)) return first + i;
+  }
+  return lockFreeSlotForSure(first);
+}
+
+/** Keeps every taken slot locked until it meets a free one or holds all eight. Returns with the free one locked only. */
+function lockFreeSlotForSure(first: u64): u64 {
+  count(COUNT_SECOND_PASS, 1);
+  newPass = 2;
+  let held: u64 = 0;
+  while (held < SLOTS && (lockHpte(hpteAddress(first + held)) & HPTE_V_TAKEN) != 0) held++;
+  const found = held < SLOTS ? first + held : NO_SLOT;
+  if (found == NO_SLOT) because(RULE_GROUP_FULL, first >> 3);
+  for (let i: u64 = 0; i < held; i++) {
+    const entry = hpteAddress(first + i);
+    const v = load<u64>(entry);
+    if (found == NO_SLOT) becauseDetail(<u32>i + 1, v & ~HPTE_V_HVLOCK);
+    unlockHpte(entry, v);
+  }
+  return found;
+}
+
+/** Fills the slot, which the caller has locked, links it to its frame, and unlocks it by making it visible. */
+function publish(ptex: u64, guest: u64): void {
+  const entry = hpteAddress(ptex);
+  if (newZeroBytes != 0) memory.fill(memoryOf(newGpa), 0, newZeroBytes);
+  setGuestRpte(ptex, guest);
+  noteModification(ptex);
+  if (newRmap != 0) linkUnlessHostChanged(ptex);
+  explainEntered(ptex);
+  store<u64>(entry, tableR(newV, newR), 8);
+  // ORDER: dword 1 before dword 0, so that whoever sees VALID sees the whole entry.
+  unlockHpte(entry, tableV(newV));
+}
+
+/**
+ * Chains the entry to its frame; the real R and C start as what guest and host both have.
+ * If the host took the page away since we looked, its notifier may have passed this chain already: the entry then
+ * becomes ABSENT. ORDER: asked under the chain lock, which the notifier takes for every frame after it counted.
+ */
+function linkUnlessHostChanged(ptex: u64): void {
+  const word = lockChain(newRmap);
+  if (hostChangedSince(newSequence)) {
+    unlockChain(newRmap, word);
+    newV = (newV & ~HPTE_V_VALID) | HPTE_V_ABSENT;
+    newR &= ~HPTE_R_KEY;
+    return;
+  }
+  newR &= ~HPTE_R_RC | (word >> RMAP_RC_SHIFT);
+  unlockChain(newRmap, appendToChain(word, ptex));
+}
+
+function explainEntered(ptex: u64): void {
+  if ((newV & HPTE_V_VALID) != 0) because(RULE_ENTERED, ptex, newPass);
+  else because((newR & HPTE_R_KEY) == HPTE_R_KEY ? RULE_ENTERED_MMIO : RULE_ENTERED_ABSENT, ptex, newGpa);
+}
+
+function refuse(status: i32, rule: u32, detail0: u64, detail1: u64): i32 {
+  because(rule, detail0, detail1);
+  return status;
+}

@@ -1,0 +1,83 @@
+/**
+ * H_REMOVE: take an entry out and give back what it held.
+ *
+ * The order is the point. The entry stays locked until its translation is invalidated, or the slot could be entered
+ * again while the old translation lives. R and C are read after the invalidation, or the hardware's last update
+ * would be lost. Only then is the slot freed, by the store that also unlocks it.
+ *
+ * SPEC: PAPR H_REMOVE; answers as KVM HV: dword 1 is the guest's view, an ABSENT entry comes back as VALID.
+ */
+import { H_ANDCOND, H_AVPN } from '../flags';
+import { guestRpte, noteModification } from '../guest-view';
+import { HPTE_GR_MODIFIED, HPTE_V_TAKEN, HPTE_V_VALID, guestR, guestV, isMmio, shownV } from '../hpte';
+import { lockHpte, unlockHpte } from '../hpte-lock';
+import { LAST_TLBIE_RB, MMIO_UPDATE, hpteAddress } from '../memory-map';
+import { unlinkInvalidated } from '../revmap';
+import { RULE_REMOVED } from '../rules';
+import { H_NOT_FOUND, H_SUCCESS } from '../status';
+import { answerWords, because, self } from '../this-processor';
+import { tlbie, tlbsync } from '../tlbie';
+import { entryMatches } from './match';
+import { refusePtex } from './range';
+
+/** in: flags, ptex, AVPN or mask. out: dword 0, dword 1. */
+export function remove(args: usize, results: usize): i32 {
+  const flags = load<u64>(args);
+  const ptex = load<u64>(args, 8);
+  const refused = refusePtex(ptex);
+  if (refused != H_SUCCESS) return refused;
+  const entry = hpteAddress(ptex);
+  const locked = lockHpte(entry);
+  const v = guestV(locked, load<u64>(entry, 8));
+  if (!entryMatches(v, ptex, (flags & H_AVPN) != 0, (flags & H_ANDCOND) != 0, load<u64>(args, 16))) {
+    unlockHpte(entry, locked);
+    return H_NOT_FOUND;
+  }
+  removeLocked(entry, locked, v, ptex);
+  store<u64>(results, shownV(v));
+  store<u64>(results, removedRpte, 8);
+  answerWords(2);
+  return H_SUCCESS;
+}
+
+/** The guest's view of the entry last removed. */
+export let removedRpte: u64 = 0;
+
+/**
+ * Removes a taken entry that the caller has locked, and unlocks it. `locked`: dword 0 as it is in the table;
+ * `v`: the same in guest form. Leaves the guest's dword 1 in removedRpte.
+ */
+export function removeLocked(entry: usize, locked: u64, v: u64, ptex: u64): void {
+  if ((v & HPTE_V_VALID) != 0) {
+    atomic.store<u64>(entry, locked & ~HPTE_V_VALID);
+    tlbie(v, guestR(load<u64>(entry, 8)), ptex);
+    tlbsync();
+    because(RULE_REMOVED, ptex, load<u64>(self + LAST_TLBIE_RB));
+    // ORDER: after the invalidation: until then the hardware may set R and C.
+    unlinkInvalidated(v, atomic.load<u64>(entry, 8), ptex);
+  } else {
+    because(RULE_REMOVED, ptex, 0);
+    noteMmioChange(v, load<u64>(entry, 8));
+  }
+  removedRpte = guestRpte(ptex) & ~HPTE_GR_MODIFIED;
+  noteModification(ptex);
+  unlockHpte(entry, 0);
+}
+
+/** Cached knowledge about an MMIO entry that changes is out of date. */
+export function noteMmioChange(v: u64, r: u64): void {
+  if (isMmio(v, r)) atomic.add<u64>(MMIO_UPDATE, 1);
+}
+
+/** Removes whatever is in a slot. True if something was. */
+export function clearSlot(ptex: u64): bool {
+  const entry = hpteAddress(ptex);
+  const locked = lockHpte(entry);
+  const v = guestV(locked, load<u64>(entry, 8));
+  if ((v & HPTE_V_TAKEN) == 0) {
+    unlockHpte(entry, locked);
+    return false;
+  }
+  removeLocked(entry, locked, v, ptex);
+  return true;
+}

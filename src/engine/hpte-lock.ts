@@ -1,0 +1,58 @@
+/**
+ * HVLOCK, bit 6 of an entry's dword 0: the lock that guards one entry (its two words and its guest_rpte).
+ *
+ * Who may wait for it: a caller that holds no other lock; and H_ENTER's second pass, which holds locks of lower
+ * slots of the same group only. Everybody else (a bulk removal's second entry, code that holds a chain lock) may
+ * only try. So no circle of waiters can form: every waiter that holds an entry lock waits for a higher slot of the
+ * same group.
+ *
+ * ORDER: taking is a compare-and-swap, releasing an atomic store; both are sequentially consistent in
+ * WebAssembly, so what the holder did before the release is seen by the next holder. Only the holder writes dword 0,
+ * so the release needs no compare.
+ */
+import { HPTE_V_HVLOCK } from './hpte';
+import { COUNT_LOCK_WAITS } from './memory-map';
+import { count } from './this-processor';
+
+/** Looks at a taken lock this often before the core is given away: longer than any holder runs undisturbed. */
+const SPINS: u32 = 200;
+/** How long the core is given away; also bounds how long a missed release is not seen. */
+const WAIT_NANOS: i64 = 20000;
+
+/** Takes the lock if none of `busy` (always with HVLOCK) is set, without waiting. Losing a race is a failure too. */
+export function tryLockHpte(entry: usize, busy: u64): bool {
+  const v = atomic.load<u64>(entry);
+  return (v & busy) == 0 && atomic.cmpxchg<u64>(entry, v, v | HPTE_V_HVLOCK) == v;
+}
+
+/** Takes the lock, waiting for it. Gives dword 0 as locked: HVLOCK is set in it. */
+export function lockHpte(entry: usize): u64 {
+  const v = atomic.load<u64>(entry);
+  if ((v & HPTE_V_HVLOCK) == 0 && atomic.cmpxchg<u64>(entry, v, v | HPTE_V_HVLOCK) == v) return v | HPTE_V_HVLOCK;
+  return lockContended(entry);
+}
+
+function lockContended(entry: usize): u64 {
+  count(COUNT_LOCK_WAITS, 1);
+  let v: u64;
+  do {
+    awaitUnlocked(entry);
+    v = atomic.load<u64>(entry) & ~HPTE_V_HVLOCK;
+  } while (atomic.cmpxchg<u64>(entry, v, v | HPTE_V_HVLOCK) != v);
+  return v | HPTE_V_HVLOCK;
+}
+
+/** Waits until the lock looks free, without taking it. */
+export function awaitUnlocked(entry: usize): void {
+  for (let spins: u32 = 0; ; spins++) {
+    const v = atomic.load<u64>(entry);
+    if ((v & HPTE_V_HVLOCK) == 0) return;
+    // The holder was preempted: give it this core. Nobody notifies; the wait ends by its time or because v changed.
+    if (spins >= SPINS) atomic.wait<i32>(entry, <i32>v, WAIT_NANOS);
+  }
+}
+
+/** Releases the lock; dword 0 becomes `v` without HVLOCK. */
+export function unlockHpte(entry: usize, v: u64): void {
+  atomic.store<u64>(entry, v & ~HPTE_V_HVLOCK);
+}

@@ -1,0 +1,107 @@
+/**
+ * The reverse map: from a guest frame to the entries that map it.
+ *
+ *   rmap word of a frame   63      44  43   42    41 40 39 38    33    32     31        0
+ *                         +----------+----+---------+--+--+--------+---------+-----------+
+ *                         |    0     |lock|    0    |R |C |   0    | present | head ptex |
+ *                         +----------+----+---------+--+--+--------+---------+-----------+
+ *   chain: a ring through forw/back of the VALID entries whose first frame this is; the newest is the tail.
+ *
+ * Lock order: an entry's HVLOCK, then the chain lock. Code that starts from a chain holds the chain lock first and
+ * may only try an entry lock; if that fails it drops the chain lock, waits, and starts the chain over.
+ * The chain lock is held for a few stores; nothing is waited for under it.
+ *
+ * ORDER: as in hpte-lock.ts. The links are plain words: only the holder of the chain lock touches them.
+ */
+import { HPTE_R_C, HPTE_R_R, HPTE_R_RC } from './hpte';
+import { COUNT_CHAIN_WAITS, revmapAddress } from './memory-map';
+import { frameOf, markDirty, rmapOf, slotOf } from './memslots';
+import { actualPageShift, pageAddress } from './page-sizes';
+import { count } from './this-processor';
+
+export const RMAP_INDEX: u64 = 0xffffffff;
+export const RMAP_PRESENT: u64 = 1 << 32;
+/** R and C of dword 1, moved up: what entries of this frame had when they went away, for the host. */
+export const RMAP_RC_SHIFT: u64 = 32;
+export const RMAP_REFERENCED: u64 = HPTE_R_R << RMAP_RC_SHIFT;
+export const RMAP_LOCK: u64 = 1 << 43;
+
+const FORW: usize = 8;
+const BACK: usize = 12;
+const SPINS: u32 = 200;
+const WAIT_NANOS: i64 = 20000;
+
+/** Takes the chain lock, waiting for it. Gives the rmap word without the lock. */
+export function lockChain(rmap: usize): u64 {
+  let spins: u32 = 0;
+  for (;;) {
+    const word = atomic.load<u64>(rmap);
+    if ((word & RMAP_LOCK) == 0 && atomic.cmpxchg<u64>(rmap, word, word | RMAP_LOCK) == word) break;
+    if (spins++ == 0) count(COUNT_CHAIN_WAITS, 1);
+    if (spins >= SPINS) atomic.wait<i32>(rmap + 4, <i32>(word >> 32), WAIT_NANOS);
+  }
+  return load<u64>(rmap) & ~RMAP_LOCK;
+}
+
+/** Releases the chain lock; the rmap word becomes `word`. */
+export function unlockChain(rmap: usize, word: u64): void {
+  atomic.store<u64>(rmap, word & ~RMAP_LOCK);
+}
+
+/** Puts an entry at the tail of a chain that the caller has locked. Gives the new rmap word; does not unlock. */
+export function appendToChain(word: u64, ptex: u64): u64 {
+  const entry = revmapAddress(ptex);
+  if ((word & RMAP_PRESENT) == 0) {
+    store<u32>(entry, <u32>ptex, FORW);
+    store<u32>(entry, <u32>ptex, BACK);
+    return (word & ~RMAP_INDEX) | ptex | RMAP_PRESENT;
+  }
+  const head = revmapAddress(word & RMAP_INDEX);
+  const tail = load<u32>(head, BACK);
+  store<u32>(entry, <u32>(word & RMAP_INDEX), FORW);
+  store<u32>(entry, tail, BACK);
+  store<u32>(revmapAddress(tail), <u32>ptex, FORW);
+  store<u32>(head, <u32>ptex, BACK);
+  return word;
+}
+
+/** Takes an entry out of a chain that the caller has locked. Gives the new rmap word; does not unlock. */
+export function unlinkFromChain(word: u64, ptex: u64): u64 {
+  const entry = revmapAddress(ptex);
+  const forw = load<u32>(entry, FORW);
+  const back = load<u32>(entry, BACK);
+  store<u32>(revmapAddress(forw), back, BACK);
+  store<u32>(revmapAddress(back), forw, FORW);
+  if ((word & RMAP_INDEX) != ptex) return word;
+  if (<u64>forw == ptex) return word & ~(RMAP_PRESENT | RMAP_INDEX);
+  return (word & ~RMAP_INDEX) | <u64>forw;
+}
+
+/** The next entry of a chain that the caller has locked. */
+export function nextInChain(ptex: u64): u64 {
+  return load<u32>(revmapAddress(ptex), FORW);
+}
+
+export function previousInChain(ptex: u64): u64 {
+  return load<u32>(revmapAddress(ptex), BACK);
+}
+
+/**
+ * Takes an entry that was VALID, is locked and has been invalidated, out of its chain, and passes on what the
+ * hardware noted: R and C to the guest's view and to the frame, C to the dirty bitmap too. `v`: its dword 0 in guest
+ * form; `real`: its dword 1 read after the invalidation.
+ */
+export function unlinkInvalidated(v: u64, real: u64, ptex: u64): void {
+  const revmap = revmapAddress(ptex);
+  const rc = real & HPTE_R_RC;
+  const guest = load<u64>(revmap) | rc;
+  store<u64>(revmap, guest);
+  const shift = actualPageShift(v, guest);
+  const gpa = pageAddress(guest, shift);
+  const slot = slotOf(gpa);
+  if (slot == 0) return;
+  const rmap = rmapOf(slot, frameOf(slot, gpa));
+  const word = unlinkFromChain(lockChain(rmap), ptex);
+  unlockChain(rmap, word | (rc << RMAP_RC_SHIFT));
+  if ((rc & HPTE_R_C) != 0) markDirty(slot, gpa, shift);
+}
