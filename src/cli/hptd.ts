@@ -2,7 +2,7 @@
 /**
  * The front door: `hptd COMMAND …`. Finds the command, and alone turns what it throws into a message and an exit code.
  */
-import { readFileSync } from 'node:fs';
+import { VERSION } from '../operations/version.ts';
 import type { Command } from './command.ts';
 import { call } from './commands/call.ts';
 import { group } from './commands/group.ts';
@@ -29,8 +29,7 @@ async function run([name, ...words]: readonly string[]): Promise<number> {
 }
 
 function version(): number {
-  const file = readFileSync(new URL('../../package.json', import.meta.url), 'utf8');
-  print(`hptd ${(JSON.parse(file) as { version: string }).version}`);
+  print(`hptd ${VERSION}`);
   return EXIT.ok;
 }
 

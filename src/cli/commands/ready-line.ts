@@ -1,4 +1,4 @@
-/** The line with which `hptd serve` says, on standard error, that it answers: for people, and for who started it. */
+/** The line with which `hptd serve` says, on standard output, that it answers: for people, and for who started it. */
 
 export const READY_LINE = /^hptd is ready at (\S+)$/;
 

@@ -1,7 +1,8 @@
 /** `hptd serve`: the daemon in the foreground, until a signal. The daemon itself is ../../main.ts. */
+import type { ServeOptions } from '../../operations/config.ts';
 import { type Command, parseWords } from '../command.ts';
 import { CliError, EXIT, usageError } from '../errors.ts';
-import { complain } from '../output.ts';
+import { print } from '../output.ts';
 import { readyLine } from './ready-line.ts';
 
 export const serve: Command = {
@@ -28,47 +29,26 @@ async function run(words: readonly string[]): Promise<number> {
   });
   const { serve: start } = await import('../../main.ts');
   const daemon = await start(options).catch((error: NodeJS.ErrnoException) => {
-    throw listenError(options.listen, error);
+    throw isListening(error) ? new CliError(EXIT.unavailable, error.message, 'see "hptd help serve"') : error;
   });
-  complain(readyLine(daemon.url));
-  await endOf(values['until-stdin-ends']);
-  await daemon.close();
+  daemon.closeOnSignals();
+  if (values['until-stdin-ends']) process.stdin.once('close', () => void daemon.close()).resume();
+  print(readyLine(daemon.url));
+  // From here on the daemon's own handles keep the process.
   return EXIT.ok;
 }
 
-type Given = Partial<Record<'listen' | 'processors' | 'logLevel', string | undefined>>;
-
-/** The command line wins over the environment. */
-async function optionsFrom(given: Given) {
-  const { serveOptions } = await import('../../operations/config.ts');
-  const { env } = process;
-  const raw = {
-    listen: given.listen ?? env['HPTD_LISTEN'],
-    processors: numberOr(given.processors ?? env['HPTD_PROCESSORS']),
-    logLevel: given.logLevel ?? env['HPTD_LOG_LEVEL'],
-  };
-  const checked = serveOptions.safeParse(Object.fromEntries(Object.entries(raw).filter(([, value]) => value !== undefined)));
+/** The command line wins over the environment; what neither sets has a default. */
+async function optionsFrom(given: Record<string, string | undefined>): Promise<ServeOptions> {
+  const { optionsFromEnvironment, serveOptions } = await import('../../operations/config.ts');
+  const named = Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined));
+  const checked = serveOptions.safeParse({ ...optionsFromEnvironment(process.env), ...named });
   if (checked.success) return checked.data;
   const issue = checked.error.issues[0]!;
   throw usageError(`${issue.path.join('.')}: ${issue.message}`, 'serve');
 }
 
-/** What is no number stays text, for the schema to refuse in its own words. */
-function numberOr(text: string | undefined): number | string | undefined {
-  return text !== undefined && /^\d{1,9}$/.test(text) ? Number(text) : text;
-}
-
-function listenError(listen: string, error: NodeJS.ErrnoException): Error {
-  if (error.syscall !== 'listen' && error.syscall !== 'bind' && error.syscall !== 'getaddrinfo') return error;
-  const message = error.code === 'EADDRINUSE' ? `something listens at ${listen} already` : `cannot listen at ${listen}: ${error.message}`;
-  return new CliError(EXIT.unavailable, message, 'choose another address with --listen');
-}
-
-/** Resolves at the first SIGTERM or SIGINT, or when standard input ends where that is asked for. */
-function endOf(untilStdinEnds: boolean): Promise<void> {
-  return new Promise((resolve) => {
-    process.once('SIGTERM', () => resolve());
-    process.once('SIGINT', () => resolve());
-    if (untilStdinEnds) process.stdin.once('close', () => resolve()).resume();
-  });
+/** Errors of the address; everything else that keeps a daemon from starting is a defect. */
+function isListening(error: NodeJS.ErrnoException): boolean {
+  return ['EADDRINUSE', 'EACCES', 'EADDRNOTAVAIL', 'ENOENT', 'ENOTFOUND'].includes(error.code ?? '');
 }

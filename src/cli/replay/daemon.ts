@@ -25,7 +25,7 @@ export async function startDaemon(processors: number | undefined): Promise<OwnDa
   const child = spawn(
     process.execPath,
     [FRONT_DOOR, 'serve', '--listen', '127.0.0.1:0', '--log-level', 'error', '--until-stdin-ends', ...size],
-    { stdio: ['pipe', 'ignore', 'pipe'] },
+    { stdio: ['pipe', 'pipe', 'pipe'] },
   );
   const kill = (): void => {
     child.kill('SIGKILL');
@@ -43,9 +43,11 @@ export async function startDaemon(processors: number | undefined): Promise<OwnDa
 async function readyUrl(child: ChildProcess): Promise<string> {
   const ready = Promise.withResolvers<string>();
   const tail: string[] = [];
-  createInterface(child.stderr!).on('line', (line) => {
+  createInterface(child.stdout!).on('line', (line) => {
     const url = READY_LINE.exec(line)?.[1];
     if (url !== undefined) ready.resolve(url);
+  });
+  createInterface(child.stderr!).on('line', (line) => {
     tail.push(line);
     if (tail.length > TAIL_LINES) tail.shift();
   });
