@@ -1,12 +1,12 @@
 /**
- * Calls and answers in JSON, generated from the table of operations: what REST takes in a body and the JSON stream
- * in a message, and what both answer.
+ * Calls and answers in JSON, generated from the table of operations: what REST takes in a body and
+ * the JSON stream in a message, and what both answer.
  *
- *   {"hcall": "H_ENTER", "flags": ["H_EXACT"], "ptex": "0x190b8", "pteh": "0x…", "ptel": "0x…", "explain": true}
- *   {"hcall": "H_ENTER", "status": "H_SUCCESS", "code": 0, "ptex": "0x190b8", "explanation": {…}}
+ *   {"hcall": "H_ENTER", "flags": ["H_EXACT"], "ptex": "0x190b8", "pteh": "0x…", "ptel": "0x…"}
+ *   {"hcall": "H_ENTER", "status": "H_SUCCESS", "code": 0, "ptex": "0x190b8"}
  *
- * One schema an operation is built when this file is loaded; a call costs one look-up and one pass of zod.
- * What zod refuses, call-problems.ts puts into words.
+ * One schema an operation is built when this file is loaded; a call costs one look-up and one pass
+ * of zod. What zod refuses, call-problems.ts puts into words.
  */
 import { z } from 'zod';
 import { callRefused, hcallUnknown, inBatch } from './call-problems.ts';
@@ -45,7 +45,9 @@ const jsonWord = word.in;
 function argumentSchema(operation: Operation, argument: Argument, index: number): z.ZodType {
   if (argument.kind === 'flags') {
     const names = operation.flags.length === 0 ? z.never() : z.enum(operation.flags as [FlagName]);
-    return z.union([z.array(names).max(64), jsonWord]).optional()
+    return z
+      .union([z.array(names).max(64), jsonWord])
+      .optional()
       .describe(`${argument.meaning}: names of flags or a word; none if left out`);
   }
   const schema = jsonWord.describe(argument.meaning);
@@ -54,8 +56,16 @@ function argumentSchema(operation: Operation, argument: Argument, index: number)
 
 function schemaOf(operation: Operation): z.ZodObject {
   const shape: Record<string, z.ZodType> = {
-    hcall: z.literal(operation.name).optional().describe('the operation, where the address does not name it'),
-    tag: z.int().min(0).max(0xffffffff).optional().describe('chosen by the client, given back with the answer'),
+    hcall: z
+      .literal(operation.name)
+      .optional()
+      .describe('the operation, where the address does not name it'),
+    tag: z
+      .int()
+      .min(0)
+      .max(0xffffffff)
+      .optional()
+      .describe('chosen by the client, given back with the answer'),
     explain: z.boolean().optional().describe('answer which rule decided, and why'),
   };
   operation.arguments.forEach((argument, index) => {
@@ -88,8 +98,9 @@ function isFields(body: unknown): body is Fields {
 }
 
 /**
- * Reads a call. `name` is the operation where the address names it; otherwise the body's `hcall` does.
- * Throws ProblemError: body-invalid, hcall-unknown, argument-invalid, flag-unknown, field-unknown.
+ * Reads a call. `name` is the operation where the address names it; otherwise the body's `hcall`
+ * does. Throws ProblemError: body-invalid, hcall-unknown, argument-invalid, flag-unknown,
+ * field-unknown.
  */
 export function parseCall(body: unknown, name?: string, options: CallOptions = {}): ParsedCall {
   if (!isFields(body)) throw problem('body-invalid', 'a call is a JSON object');
@@ -105,7 +116,11 @@ export function parseCall(body: unknown, name?: string, options: CallOptions = {
   const { operation } = parser;
   const parsed = parser.schema.safeParse(body);
   if (!parsed.success) throw callRefused(operation, body, parsed.error.issues);
-  return { operation, record: recordOf(operation, parsed.data), tag: parsed.data.tag as number | undefined };
+  return {
+    operation,
+    record: recordOf(operation, parsed.data),
+    tag: parsed.data.tag as number | undefined,
+  };
 }
 
 function recordOf(operation: Operation, fields: Fields): RequestRecord {
@@ -121,7 +136,9 @@ function recordOf(operation: Operation, fields: Fields): RequestRecord {
   };
 }
 
-/** The words up to the last argument given. An argument left out before one that is there is a gap. */
+/**
+ * The words up to the last argument given. An argument left out before one that is there is a gap.
+ */
 function argumentWords(operation: Operation, fields: Fields): bigint[] {
   const words: bigint[] = [];
   let gap: Argument | undefined;
@@ -152,24 +169,33 @@ function flagsOf(value: readonly FlagName[] | string | number | undefined): bigi
 }
 
 /**
- * Reads a batch, `{"calls": [{"hcall": …}, …]}`: hcalls only. One bad call refuses them all, with its index;
- * whatever is wrong with it is then a matter of the body's content (422), an unknown hcall too.
+ * Reads a batch, `{"calls": [{"hcall": …}, …]}`: hcalls only. One bad call refuses them all, with
+ * its index; whatever is wrong with it is then a matter of the body's content (422), an unknown
+ * hcall too.
  */
 export function parseBatch(body: unknown): ParsedCall[] {
-  if (!isFields(body)) throw problem('body-invalid', 'a batch is a JSON object with the member `calls`');
+  if (!isFields(body))
+    throw problem('body-invalid', 'a batch is a JSON object with the member `calls`');
   const { calls } = body;
   if (!Array.isArray(calls) || calls.length === 0) {
     const message = calls === undefined ? 'is missing' : 'is not an array of at least one call';
     throw problem('argument-invalid', `calls ${message}`, { errors: [{ path: 'calls', message }] });
   }
   if (calls.length > BATCH_HCALLS_MAX) {
-    throw problem('batch-too-large', `${calls.length} calls; at most ${BATCH_HCALLS_MAX} fit in a batch`);
+    throw problem(
+      'batch-too-large',
+      `${calls.length} calls; at most ${BATCH_HCALLS_MAX} fit in a batch`,
+    );
   }
   const strange = Object.keys(body).find((key) => key !== 'calls');
   if (strange !== undefined) {
-    throw problem('field-unknown', `a batch has no member ${JSON.stringify(strange)}; it has calls`, {
-      errors: [{ path: strange, message: 'is not known' }],
-    });
+    throw problem(
+      'field-unknown',
+      `a batch has no member ${JSON.stringify(strange)}; it has calls`,
+      {
+        errors: [{ path: strange, message: 'is not known' }],
+      },
+    );
   }
   return calls.map((call, index) => {
     try {
@@ -181,7 +207,11 @@ export function parseBatch(body: unknown): ParsedCall[] {
 }
 
 /** An answer in JSON: results by name, words behind the named ones as `data`. */
-export function renderAnswer(operation: Operation, answer: AnswerRecord, explained: boolean): JsonAnswer {
+export function renderAnswer(
+  operation: Operation,
+  answer: AnswerRecord,
+  explained: boolean,
+): JsonAnswer {
   const { words } = answer;
   const { results } = operation;
   const rendered: JsonAnswer = {

@@ -1,13 +1,14 @@
 /**
- * A hash page table entry, decoded for people: what its two words say, how large its page is, and which virtual
- * page it maps.
+ * A hash page table entry, decoded for people: what its two words say, how large its page is, and
+ * which virtual page it maps.
  *
  *   dword 0   | B:2 |            AVPN:55             |HVLOCK|ABSENT|BOLTED|LOCK| L | H | V |
  *              63 62 61                            7     6      5      4     3    2   1   0
  *   dword 1   |PP0|TS|KEY_HI:2|   RPN (LP in bits 12-19 if L)   |KEY_LO:3| R | C |WIMG:4| N | PP:2|
  *               63 62 61    60 59                             12 11     9  8   7  6    3  2  1   0
  *
- * SPEC: Power ISA, "Hashed Page Table"; PAPR, "Page Frame Table Access". The software bits are named as Linux does.
+ * SPEC: Power ISA, "Hashed Page Table"; PAPR, "Page Frame Table Access". The software bits are
+ * named as Linux does.
  */
 import { hex } from './words.ts';
 
@@ -207,23 +208,35 @@ function protectionText(dword1: bigint): string {
 export interface VirtualPage {
   segment: string;
   vsid: string;
-  /** Offset of the page in its segment; `null` where the group does not give back what the AVPN lacks. */
+  /**
+   * Offset of the page in its segment; `null` where the group does not give back what the AVPN
+   * lacks.
+   */
   segmentOffset: string | null;
   /** VSID and offset in one: the virtual address of the page. `null` with the offset. */
   virtualAddress: string | null;
-  /** Whether a search for the page looks into the group that holds the entry. H_ENTER does not check. */
+  /**
+   * Whether a search for the page looks into the group that holds the entry. H_ENTER does not
+   * check.
+   */
   found: boolean;
 }
 
 /**
- * Which virtual page the entry maps, from its AVPN and the number of its group in a table of 2^order bytes.
- * `null` where nothing can be told: B or the page size is unknown.
+ * Which virtual page the entry maps, from its AVPN and the number of its group in a table of
+ * 2^order bytes. `null` where nothing can be told: B or the page size is unknown.
  *
- * SPEC: Power ISA, "Page Table Search": hash = VSID ^ (offset >> p), for 1T segments ^ (VSID << 25) too, and the
- * group is the hash's low bits, complemented for a secondary entry. The AVPN ends at bit 23 of the address, so the
- * bits of the offset from p to 22 are in the group alone: xor the VSID out again.
+ * SPEC: Power ISA, "Page Table Search": hash = VSID ^ (offset >> p), for 1T segments ^ (VSID << 25)
+ * too, and the group is the hash's low bits, complemented for a secondary entry. The AVPN ends at
+ * bit 23 of the address, so the bits of the offset from p to 22 are in the group alone: xor the
+ * VSID out again.
  */
-export function virtualPageOf(dword0: bigint, dword1: bigint, group: bigint, order: number): VirtualPage | null {
+export function virtualPageOf(
+  dword0: bigint,
+  dword1: bigint,
+  group: bigint,
+  order: number,
+): VirtualPage | null {
   const size = pageSizeOf(dword0, dword1);
   const segmentShift = segmentShiftOf(dword0);
   if (size === undefined || segmentShift === undefined) return null;
@@ -249,8 +262,17 @@ export function virtualPageOf(dword0: bigint, dword1: bigint, group: bigint, ord
   };
 }
 
-/** The group (primary or secondary) that a search for the page starts with; the way back, for tests and tools. */
-export function groupOf(vsid: bigint, offset: bigint, dword0: bigint, baseShift: number, order: number): bigint {
+/**
+ * The group (primary or secondary) that a search for the page starts with; the way back, for tests
+ * and tools.
+ */
+export function groupOf(
+  vsid: bigint,
+  offset: bigint,
+  dword0: bigint,
+  baseShift: number,
+  order: number,
+): bigint {
   const vsidHash = segmentShiftOf(dword0) === 40 ? vsid ^ (vsid << 25n) : vsid;
   const hash = vsidHash ^ (offset >> BigInt(baseShift));
   const groupMask = (1n << BigInt(order - 7)) - 1n;
@@ -273,7 +295,10 @@ export function decodeEntry(dword0: bigint, dword1: bigint): DecodedEntry {
   return {
     dword0: decodeDword0(dword0),
     dword1: decodeDword1(dword1),
-    page: size === undefined ? null : { base: bytesText(size.baseShift), actual: bytesText(size.actualShift) },
+    page:
+      size === undefined
+        ? null
+        : { base: bytesText(size.baseShift), actual: bytesText(size.actualShift) },
     realAddress: hex(dword1 & HPTE_R_RPN & ~(actual - 1n)),
   };
 }
@@ -284,5 +309,8 @@ export function decodeEntry(dword0: bigint, dword1: bigint): DecodedEntry {
  */
 export function fromIsa300(dword0: bigint, dword1: bigint): { dword0: bigint; dword1: bigint } {
   const b = (dword1 >> HPTE_R_3_0_B_SHIFT) & 3n;
-  return { dword0: (dword0 & HPTE_V_3_0) | (b << 62n), dword1: dword1 & ~(3n << HPTE_R_3_0_B_SHIFT) };
+  return {
+    dword0: (dword0 & HPTE_V_3_0) | (b << 62n),
+    dword1: dword1 & ~(3n << HPTE_R_3_0_B_SHIFT),
+  };
 }

@@ -1,9 +1,13 @@
-/** "Did you mean …?": the name that was probably meant, for messages to people. Never on a hot path. */
+/**
+ * "Did you mean …?": the name that was probably meant, for messages to people. Never on a hot path.
+ */
 
 /** Longer input is no misspelt name, and the distance costs its length times that of every name. */
 const LENGTH_MAX = 64;
 
-/** The nearest of `names` in letters added, dropped and changed, if it is near enough to be meant. */
+/**
+ * The nearest of `names` in letters added, dropped and changed, if it is near enough to be meant.
+ */
 export function nearest(text: string, names: Iterable<string>): string | undefined {
   if (text.length > LENGTH_MAX) return undefined;
   const wanted = text.toUpperCase();

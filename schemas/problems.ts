@@ -1,10 +1,13 @@
 /**
- * The catalogue of problems: what can be wrong with a request itself, each under a code that never changes.
+ * The catalogue of problems: what can be wrong with a request itself, each under a code that never
+ * changes.
  *
- * An hcall's status is an answer and never stands here: H_PTEG_FULL is a success of the daemon. Every transport
- * answers with these (REST as a body, the JSON stream as a member), and /problems shows the table to people.
+ * An hcall's status is an answer and never stands here: H_PTEG_FULL is a success of the daemon.
+ * Every transport answers with these (REST as a body, the JSON stream as a member), and /problems
+ * shows the table to people.
  *
- * SPEC: RFC 9457, "Problem Details for HTTP APIs"; `code`, `whatToDo` and `errors` are extension members.
+ * SPEC: RFC 9457, "Problem Details for HTTP APIs"; `code`, `whatToDo` and `errors` are extension
+ * members.
  */
 import { z } from 'zod';
 
@@ -37,7 +40,7 @@ export const PROBLEMS = {
   'guest-config-invalid': {
     status: 422,
     title: 'The guest cannot be like that',
-    meaning: "The description of the guest is not valid; `errors` names each member that is not.",
+    meaning: 'The description of the guest is not valid; `errors` names each member that is not.',
     whatToDo: 'Mend the members that `errors` names.',
   },
   'guest-deleted': {
@@ -49,7 +52,7 @@ export const PROBLEMS = {
   'guest-failed': {
     status: 409,
     title: 'The guest failed',
-    meaning: "A check inside the daemon failed while it worked on this guest. That is a bug of the daemon.",
+    meaning: 'A check inside the daemon failed while it worked on this guest: a bug of the daemon.',
     whatToDo: "Keep the daemon's log, report it, and DELETE the guest.",
   },
   'stream-limit': {
@@ -79,8 +82,9 @@ export const PROBLEMS = {
   'argument-invalid': {
     status: 422,
     title: 'An argument is missing or malformed',
-    meaning: 'An argument of the call has no value, or one that it cannot have. Nothing was executed.',
-    whatToDo: 'Mend the arguments that `errors` names. Words are "0x…" strings of at most 64 bits, or exact numbers.',
+    meaning:
+      'An argument of the call has no value, or one that it cannot have. Nothing was executed.',
+    whatToDo: 'Mend the arguments that `errors` names. Words are "0x…" strings or exact numbers.',
   },
   'flag-unknown': {
     status: 422,
@@ -97,7 +101,7 @@ export const PROBLEMS = {
   'ptex-out-of-range': {
     status: 404,
     title: 'No such entry',
-    meaning: "The table has no entry or group of this number.",
+    meaning: 'The table has no entry or group of this number.',
     whatToDo: 'A table of order n has 2^(n-4) entries in 2^(n-7) groups.',
   },
   'no-table': {
@@ -164,7 +168,8 @@ export const PROBLEMS = {
     status: 426,
     title: 'This address is a WebSocket',
     meaning: 'A stream is reached by upgrading the connection to a WebSocket.',
-    whatToDo: 'Connect with a WebSocket client, or post single hcalls to /v1/guests/{guest}/hcalls/{name}.',
+    whatToDo:
+      'Connect with a WebSocket client, or post single hcalls to /v1/guests/{guest}/hcalls/{name}.',
   },
   'not-found': {
     status: 404,
@@ -201,7 +206,10 @@ export function isProblemCode(text: string): text is ProblemCode {
   return Object.hasOwn(PROBLEMS, text);
 }
 
-/** One thing that is wrong, and where: `path` is a member as a program would write it, `calls[2].flags[0]`. */
+/**
+ * One thing that is wrong, and where: `path` is a member as a program would write it,
+ * `calls[2].flags[0]`.
+ */
 export interface ProblemPart {
   path: string;
   message: string;
@@ -247,7 +255,9 @@ export const problemDocument = z.object({
   code: z.string().describe('stable name of the problem, for programs'),
   instance: z.string().optional().describe('the address that was asked'),
   whatToDo: z.string(),
-  errors: z.array(z.object({ path: z.string(), message: z.string() })).optional()
+  errors: z
+    .array(z.object({ path: z.string(), message: z.string() }))
+    .optional()
     .describe('each thing that is wrong'),
 });
 

@@ -1,0 +1,56 @@
+/**
+ * hcalls over REST: one by name, a batch, and the host's control operations. An hcall's status is
+ * in the answer and never an HTTP status: 200 says that the hcall was executed. Main thread; the
+ * hot path of REST.
+ */
+import type { FastifyInstance } from 'fastify';
+import {
+  parseBatch,
+  parseCall,
+  renderAnswer,
+  type JsonAnswer,
+  type ParsedCall,
+} from '../../schemas/calls.ts';
+import { operationByName } from '../../schemas/operations.ts';
+import { problem } from '../../schemas/problems.ts';
+import type { AnswerRecord } from '../../schemas/records.ts';
+import type { Guest, Guests } from '../guests/types.ts';
+import { guestNamed, type GuestParams } from './http-guests.ts';
+
+type CallRoute = { Params: GuestParams & { name: string } };
+
+export function hcallRoutes(app: FastifyInstance, guests: Guests): void {
+  app.post<CallRoute>('/v1/guests/:guest/hcalls/:name', async ({ params, body }) => {
+    const guest = guestNamed(guests, params.guest);
+    return runOne(guest, parseCall(body ?? {}, params.name));
+  });
+
+  app.post<CallRoute>('/v1/guests/:guest/control/:name', async ({ params, body }) => {
+    const guest = guestNamed(guests, params.guest);
+    if (operationByName(params.name)?.kind === 'hcall') {
+      throw problem(
+        'hcall-unknown',
+        `${params.name} is an hcall, not a control operation: post it to hcalls/${params.name}`,
+      );
+    }
+    return runOne(guest, parseCall(body ?? {}, params.name, { control: true }));
+  });
+
+  app.post<{ Params: GuestParams }>('/v1/guests/:guest/hcalls', async ({ params, body }) => {
+    const guest = guestNamed(guests, params.guest);
+    const calls = parseBatch(body);
+    const answers = await guest.run(calls.map((call) => call.record));
+    return { answers: calls.map((call, index) => answerJson(call, answers[index]!)) };
+  });
+}
+
+async function runOne(guest: Guest, call: ParsedCall): Promise<JsonAnswer> {
+  const [answer] = await guest.run([call.record]);
+  return answerJson(call, answer!);
+}
+
+function answerJson(call: ParsedCall, answer: AnswerRecord): JsonAnswer {
+  const json = renderAnswer(call.operation, answer, call.record.explain === true);
+  if (call.tag !== undefined) json.tag = call.tag;
+  return json;
+}

@@ -1,0 +1,92 @@
+/**
+ * The REST interface, as one Fastify plugin: `app.register(httpRoutes, { guests })`. Handlers find
+ * the guest, read the request, and hand records to the guest, which runs them on a processor;
+ * nothing here blocks the main thread or touches a guest's memory. Register it on the root
+ * instance: it answers unknown addresses and all errors too.
+ *
+ *   http-guests.ts  a guest's life          http-hcalls.ts  hcalls, batches, control operations
+ *   http-table.ts   looking at the table    http-memory.ts  bytes of guest memory
+ */
+import type { FastifyInstance } from 'fastify';
+import { OPERATIONS } from '../../schemas/operations.ts';
+import {
+  PROBLEMS,
+  PROBLEM_CODES,
+  isProblemCode,
+  problem,
+  type ProblemCode,
+} from '../../schemas/problems.ts';
+import type { Guests } from '../guests/types.ts';
+import { guestRoutes } from './http-guests.ts';
+import { hcallRoutes } from './http-hcalls.ts';
+import { memoryRoutes } from './http-memory.ts';
+import { tableRoutes } from './http-table.ts';
+import { answerProblems } from './problems.ts';
+
+export interface HttpOptions {
+  readonly guests: Guests;
+  /** False while the daemon drains: /readyz says so, and who balances load sends nothing more. */
+  readonly isReady?: () => boolean;
+}
+
+export async function httpRoutes(app: FastifyInstance, options: HttpOptions): Promise<void> {
+  const { guests, isReady = () => true } = options;
+  answerProblems(app);
+  // Fastify reads text/plain by itself, and a call is never that.
+  app.removeContentTypeParser('text/plain');
+  informationRoutes(app, isReady);
+  guestRoutes(app, guests);
+  hcallRoutes(app, guests);
+  tableRoutes(app, guests);
+  await app.register(async (scope) => memoryRoutes(scope, guests));
+}
+
+// What fastify-plugin does: no context of its own, so that errors elsewhere are answered here too.
+Object.assign(httpRoutes, { [Symbol.for('skip-override')]: true });
+
+function informationRoutes(app: FastifyInstance, isReady: () => boolean): void {
+  app.get('/', async () => INDEX);
+  app.get('/healthz', async (_request, reply) => reply.type('text/plain').send('ok\n'));
+  app.get('/readyz', async (_request, reply) => {
+    if (!isReady())
+      throw problem('shutting-down', 'the daemon finishes what it accepted and takes nothing new');
+    return reply.type('text/plain').send('ready\n');
+  });
+  app.get('/problems', async () => ({ problems: PROBLEM_CODES.map(problemRow) }));
+  app.get<{ Params: { code: string } }>('/problems/:code', async ({ params }) => {
+    if (!isProblemCode(params.code))
+      throw problem('not-found', 'there is no problem of this code; see /problems');
+    return problemRow(params.code);
+  });
+}
+
+function problemRow(code: ProblemCode) {
+  return { code, type: `/problems/${code}`, ...PROBLEMS[code] };
+}
+
+function namesOf(kind: 'hcall' | 'control'): string[] {
+  return OPERATIONS.filter((row) => row.kind === kind).map((row) => row.name);
+}
+
+const INDEX = {
+  name: 'hptd',
+  about: 'hashed page tables of POWER guests, and the hypercalls on them',
+  links: {
+    guests: '/v1/guests',
+    guest: '/v1/guests/{guest}',
+    hcall: '/v1/guests/{guest}/hcalls/{name}',
+    batch: '/v1/guests/{guest}/hcalls',
+    control: '/v1/guests/{guest}/control/{name}',
+    stream: '/v1/guests/{guest}/stream',
+    entry: '/v1/guests/{guest}/hpt/entries/{ptex}',
+    group: '/v1/guests/{guest}/hpt/groups/{group}',
+    statistics: '/v1/guests/{guest}/hpt/statistics',
+    hash: '/v1/guests/{guest}/hpt/hash',
+    memory: '/v1/guests/{guest}/memory{?gpa,bytes}',
+    health: '/healthz',
+    readiness: '/readyz',
+    problems: '/problems',
+  },
+  hcalls: namesOf('hcall'),
+  control: namesOf('control'),
+};
