@@ -6,7 +6,7 @@ import type { GuestConfig } from '../../schemas/guests.ts';
 import { GUESTS_MAX, SHUTDOWN_GRACE_MILLIS } from '../../schemas/limits.ts';
 import { problem } from '../../schemas/problems.ts';
 import { startPool, stopPool } from '../processors/pool.ts';
-import type { Pool, Processor } from '../processors/pool.ts';
+import type { Pool } from '../processors/pool.ts';
 import { compileEngine, guestMemory, openEngine } from '../rings/engine.ts';
 import { openGuest } from './guest.ts';
 import type { OwnedGuest } from './guest.ts';
@@ -33,17 +33,19 @@ interface Registry {
 
 export async function openGuests({ processors, log }: GuestsOptions): Promise<Guests> {
   const module = await compileEngine();
-  const byName = new Map<string, OwnedGuest>();
+  return guestsOn(await startPool(module, processors), module, log);
+}
 
-  function onDeath(processor: Processor, error: Error): void {
+/** The guests of a pool, which is theirs from now on. */
+export function guestsOn(pool: Pool, module: WebAssembly.Module, log: Logger): Guests {
+  const byName = new Map<string, OwnedGuest>();
+  const registry: Registry = { module, pool, byName, byNumber: [], removals: new Map(), closing: undefined };
+  pool.onDeath = (processor, error) => {
     log.fatal({ err: error, processor: processor.index }, 'a processor died: its guests fail');
     for (const guest of byName.values()) {
       if (guest.isOn(processor)) guest.fail(`processor ${processor.index} died: ${error.message}`);
     }
-  }
-
-  const pool = await startPool({ count: processors, module, onDeath });
-  const registry: Registry = { module, pool, byName, byNumber: [], removals: new Map(), closing: undefined };
+  };
   return {
     create: async (name, config) => create(registry, name, config),
     get: (name) => byName.get(name),

@@ -28,42 +28,41 @@ export interface Pool {
   readonly completions: CompletionListener;
   /** Promises of detachments, by what is awaited. */
   readonly waiting: Map<string, () => void>;
+  /** A processor ended although nobody stopped it: its streams answer nothing more. Set by who owns the guests. */
+  onDeath: (processor: Processor, error: Error) => void;
 }
 
-export interface PoolOptions {
-  readonly count: number;
-  readonly module: WebAssembly.Module;
-  /** A processor ended although nobody stopped it. Its streams answer nothing more. */
-  readonly onDeath: (processor: Processor, error: Error) => void;
-}
-
-export async function startPool(options: PoolOptions): Promise<Pool> {
+export async function startPool(module: WebAssembly.Module, count: number): Promise<Pool> {
   const mainBell = newBell();
-  const waiting = new Map<string, () => void>();
-  const processors = await Promise.all(
-    Array.from({ length: options.count }, (_, index) => startProcessor(index, mainBell, waiting, options)),
-  );
-  return { processors, completions: listenToBell(mainBell), waiting };
+  const processors = Array.from({ length: count }, (_, index) => startProcessor({ index, module, bell: newBell(), mainBell }));
+  try {
+    await Promise.all(processors.map(({ worker }) => once(worker, 'message', { signal: AbortSignal.timeout(START_MILLIS) })));
+  } catch (error) {
+    await Promise.all(processors.map(({ worker }) => worker.terminate()));
+    throw error;
+  }
+  const pool: Pool = { processors, completions: listenToBell(mainBell), waiting: new Map(), onDeath: () => {} };
+  for (const processor of processors) watch(pool, processor);
+  return pool;
 }
 
-async function startProcessor(
-  index: number, mainBell: Bell, waiting: Map<string, () => void>, options: PoolOptions,
-): Promise<Processor> {
-  const bell = newBell();
-  const birth: ProcessorBirth = { index, module: options.module, bell, mainBell };
+/** It says `ready` when it is. */
+function startProcessor(birth: ProcessorBirth): Processor {
+  const { index, bell } = birth;
   const worker = new Worker(new URL('./processor.ts', import.meta.url), { workerData: birth, name: `processor-${index}` });
-  const processor: Processor = { index, bell, worker, alive: true, streams: 0 };
-  await once(worker, 'message', { signal: AbortSignal.timeout(START_MILLIS) });
-  worker.on('message', (message: FromProcessor) => hear(waiting, processor, message));
+  return { index, bell, worker, alive: true, streams: 0 };
+}
+
+function watch(pool: Pool, processor: Processor): void {
   let error = new Error('the thread ended without an error');
-  worker.on('error', (thrown: Error) => { error = thrown; });
-  worker.on('exit', () => {
+  processor.worker.on('message', (message: FromProcessor) => hear(pool.waiting, processor, message));
+  processor.worker.on('error', (thrown: Error) => { error = thrown; });
+  processor.worker.on('exit', () => {
     if (!processor.alive) return;
     processor.alive = false;
-    options.onDeath(processor, error);
-    releaseWaiting(waiting, processor);
+    pool.onDeath(processor, error);
+    releaseWaiting(pool.waiting, processor);
   });
-  return processor;
 }
 
 function hear(waiting: Map<string, () => void>, processor: Processor, message: FromProcessor): void {

@@ -1,0 +1,41 @@
+/** What schemas/limits.ts and the engine's memory map both say must be the same. */
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import * as limits from '../../schemas/limits.ts';
+import { EXPLAIN_WORDS, HEADER_BYTES } from '../../schemas/records.ts';
+import { compileEngine, guestMemory, openEngine } from '../../src/rings/engine.ts';
+
+const { map } = openEngine(await compileEngine(), guestMemory());
+
+test('the engine keeps the limits that the schemas promise', () => {
+  assert.equal(map.SUBMISSION_RING_BYTES, limits.SUBMISSION_RING_BYTES);
+  assert.equal(map.COMPLETION_RING_BYTES, limits.COMPLETION_RING_BYTES);
+  assert.equal(map.STREAMS_MAX, limits.STREAMS_PER_GUEST_MAX);
+  assert.equal(map.PROCESSORS_MAX, limits.PROCESSORS_MAX);
+  assert.equal(map.MEMSLOTS_MAX, limits.MEMSLOTS_MAX);
+  assert.equal(map.READERS_MAX, limits.HTAB_READERS_MAX);
+  assert.equal(map.ITEM_HEADER_BYTES, limits.FRAME_OVERHEAD_BYTES);
+});
+
+test('a submission ring has room for every frame within the credits', () => {
+  const longestSkip = limits.FRAME_BYTES_MAX + map.ITEM_HEADER_BYTES;
+  assert.ok(limits.CREDIT_BYTES + longestSkip <= map.SUBMISSION_RING_BYTES);
+});
+
+test('an answer fits a completion ring twice, explained', () => {
+  const longest = HEADER_BYTES + 8 * (limits.HTAB_READ_BYTES_MAX / 8 + 1 + EXPLAIN_WORDS);
+  assert.ok(2 * longest <= map.COMPLETION_RING_BYTES);
+});
+
+test('rings are apart from each other and from what lies around them', () => {
+  assert.ok(map.STREAMS + map.STREAM_BYTES * map.STREAMS_MAX <= map.RINGS);
+  assert.equal(map.RING_PAIR_BYTES, map.SUBMISSION_RING_BYTES + map.COMPLETION_RING_BYTES);
+  assert.equal(map.SLOT_DATA, map.RINGS + map.RING_PAIR_BYTES * map.STREAMS_MAX);
+});
+
+test('each side of a ring writes its own cache lines', () => {
+  const line = (address: number): number => address >> 6;
+  const processors = [map.SUBMISSION_HEAD, map.CONSUMED].map(line);
+  const lines = [map.SUBMISSION_TAIL, map.COMPLETION_TAIL, map.COMPLETION_HEAD, map.ROLE_HOST].map(line);
+  assert.equal(new Set([...processors, ...lines]).size, 5);
+});
