@@ -73,7 +73,7 @@ function* faultsOf(config: GuestConfig, slots: readonly Slot[]): Generator<Probl
       yield { path: slot.path, message: `${slot.path} ends beyond ${hex(GPA_LIMIT)}` };
     }
   }
-  const ordered = [...slots].sort((a, b) => (a.base < b.base ? -1 : 1));
+  const ordered = slots.toSorted((a, b) => Number(a.base - b.base));
   for (const [i, slot] of ordered.entries()) {
     const before = ordered[i - 1];
     if (before !== undefined && before.base + before.bytes > slot.base) {
