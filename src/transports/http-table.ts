@@ -157,7 +157,8 @@ async function countTable(guest: Guest) {
     return next!;
   });
   const counted = Object.fromEntries(COUNTS.map((name, i) => [name, Number(totals[i])]));
-  return { order, entries, groups: entries / GROUP_ENTRIES, ...counted };
+  const occupied = counted.valid! + counted.absent!;
+  return { order, entries, groups: entries / GROUP_ENTRIES, occupied, ...counted };
 }
 
 /** FNV-1a-64 over the table as H_READ shows it, as TABLE_HASH of a trace has it. */
