@@ -89,7 +89,7 @@ function findingsOf(operation: Operation, body: Fields, issue: z.core.$ZodIssue)
 }
 
 function unknownField(operation: Operation, key: string): string {
-  const known = [...operation.arguments.map((row) => row.name)];
+  const known = operation.arguments.map((row) => row.name);
   if (operation.dataWordsMax > 0) known.push('data');
   known.push('explain');
   const meant = nearest(key, known);

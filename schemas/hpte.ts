@@ -182,7 +182,8 @@ export function decodeDword1(dword1: bigint): DecodedDword1 {
 
 /** Four bits, W highest, as letters. */
 export function wimgLetters(wimg: bigint): string {
-  return [...'WIMG'].map((letter, i) => ((wimg >> BigInt(3 - i)) & 1n ? letter : '-')).join('');
+  const letters = ['W', 'I', 'M', 'G'];
+  return letters.map((letter, i) => ((wimg >> BigInt(3 - i)) & 1n ? letter : '-')).join('');
 }
 
 const PROTECTIONS = [

@@ -22,7 +22,7 @@ type CallRoute = { Params: GuestParams & { name: string } };
 export function hcallRoutes(app: FastifyInstance, guests: Guests): void {
   app.post<CallRoute>('/v1/guests/:guest/hcalls/:name', async ({ params, body }) => {
     const guest = guestNamed(guests, params.guest);
-    return runOne(guest, parseCall(body ?? {}, params.name));
+    return runOne(guest, parseCall(orEmpty(body), params.name));
   });
 
   app.post<CallRoute>('/v1/guests/:guest/control/:name', async ({ params, body }) => {
@@ -33,7 +33,7 @@ export function hcallRoutes(app: FastifyInstance, guests: Guests): void {
         `${params.name} is an hcall, not a control operation: post it to hcalls/${params.name}`,
       );
     }
-    return runOne(guest, parseCall(body ?? {}, params.name, { control: true }));
+    return runOne(guest, parseCall(orEmpty(body), params.name, { control: true }));
   });
 
   app.post<{ Params: GuestParams }>('/v1/guests/:guest/hcalls', async ({ params, body }) => {
@@ -42,6 +42,11 @@ export function hcallRoutes(app: FastifyInstance, guests: Guests): void {
     const answers = await guest.run(calls.map((call) => call.record));
     return { answers: calls.map((call, index) => answerJson(call, answers[index]!)) };
   });
+}
+
+/** A call without arguments needs no body. */
+function orEmpty(body: unknown): unknown {
+  return body === undefined ? {} : body;
 }
 
 async function runOne(guest: Guest, call: ParsedCall): Promise<JsonAnswer> {

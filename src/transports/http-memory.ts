@@ -33,19 +33,19 @@ export function memoryRoutes(app: FastifyInstance, guests: Guests): void {
   app.get<MemoryRoute>('/v1/guests/:guest/memory', async ({ params, query }, reply) => {
     const guest = backedGuest(guests, params.guest);
     const { gpa, bytes } = queryNumbers(query, ['gpa', 'bytes']);
-    if (bytes! > BigInt(BODY_BYTES_MAX))
+    if (bytes > BigInt(BODY_BYTES_MAX))
       throw queryRefused('bytes', `is more than ${BODY_BYTES_MAX}, the most at once`);
-    return reply.type(OCTETS).send(await readMemory(guest, gpa!, Number(bytes)));
+    return reply.type(OCTETS).send(await readMemory(guest, gpa, Number(bytes)));
   });
 
   app.put<MemoryRoute>('/v1/guests/:guest/memory', async ({ params, query, body }, reply) => {
     const guest = backedGuest(guests, params.guest);
     const { gpa } = queryNumbers(query, ['gpa']);
-    if (gpa! % 8n !== 0n) throw queryRefused('gpa', 'is not a multiple of 8');
+    if (gpa % 8n !== 0n) throw queryRefused('gpa', 'is not a multiple of 8');
     if (!Buffer.isBuffer(body)) throw problem('body-invalid', 'the body is missing');
     if (body.length % 8 !== 0)
       throw problem('body-invalid', `the body has ${body.length} bytes, not a multiple of 8`);
-    await writeMemory(guest, gpa!, body);
+    await writeMemory(guest, gpa, body);
     return reply.code(204).send();
   });
 }

@@ -8,6 +8,7 @@
  *
  * SPEC: RFC 9457; RFC 9110, 15.5.6: a 405 names the methods that the address takes.
  */
+import type { Socket } from 'node:net';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { BODY_BYTES_MAX } from '../../schemas/limits.ts';
 import { ProblemError, problem, renderProblem } from '../../schemas/problems.ts';
@@ -21,7 +22,24 @@ export const problemServerOptions = {
   frameworkErrors: (error: unknown, request: FastifyRequest, reply: FastifyReply): void => {
     void sendProblem(asProblem(error), request, reply);
   },
+  clientErrorHandler: refuseConnection,
+  // What arrives while the daemon closes is told so by its guest; Fastify's own 503 is no problem document.
+  return503OnClosing: false,
 };
+
+/**
+ * What Node could not parse as a request, so there is none to reply to: writes the answer itself.
+ */
+function refuseConnection(error: NodeJS.ErrnoException, socket: Socket): void {
+  if (socket.writable && error.code !== 'ECONNRESET') {
+    const detail = `this is no HTTP request that can be read (${error.code ?? 'unknown fault'})`;
+    const body = JSON.stringify(renderProblem(problem('request-malformed', detail)));
+    const head = ['HTTP/1.1 400 Bad Request', `content-type: ${MEDIA_TYPE}`, 'connection: close'];
+    head.push(`content-length: ${Buffer.byteLength(body)}`);
+    socket.write(`${head.join('\r\n')}\r\n\r\n${body}`);
+  }
+  socket.destroy();
+}
 
 /** Makes every answer that is an error of the HTTP side a problem document. */
 export function answerProblems(app: FastifyInstance): void {

@@ -38,7 +38,7 @@ test('every sentence is whole: a known status, no fact left in braces', () => {
   for (const { number, status, name } of RULES) {
     assert.ok(status === '' || Object.hasOwn(STATUSES, status), name);
     for (const fact of [0n, 1n, 3n, 12n, 0x190b8n, 0xffff_ffff_ffff_ffffn]) {
-      const { text, rule } = explain([BigInt(number), ...new Array<bigint>(9).fill(fact)]);
+      const { text, rule } = explain([BigInt(number), ...Array.from({ length: 9 }, () => fact)]);
       assert.equal(rule, name);
       assert.doesNotMatch(text, /[{}]|undefined|NaN/, name);
       if (status !== '') assert.ok(text.startsWith(`${status} because `), text);
