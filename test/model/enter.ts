@@ -1,7 +1,8 @@
 /**
  * H_ENTER, and the rules by which a guest's dword 1 becomes the real one.
  *
- * SPEC: KVM HV; PAPR "H_ENTER". Flags other than H_EXACT are ignored, as KVM HV ignores them.
+ * SPEC: KVM HV; PAPR "H_ENTER". Flags other than H_EXACT are ignored, as KVM HV ignores them; but
+ * where guest memory is kept H_ZERO_PAGE zeroes the page, as PAPR asks.
  */
 import { FLAGS } from '../../schemas/flags.ts';
 import { STATUSES } from '../../schemas/statuses.ts';
@@ -25,6 +26,7 @@ import {
   pageAddress,
   pageSize,
 } from './hpte.ts';
+import { zeroMemory } from './memory.ts';
 import {
   type Answer,
   HOST_CACHE_INHIBITED,
@@ -50,6 +52,9 @@ import {
  */
 export const HOST_ADDRESS_BIAS = 1n << 44n;
 
+/** Pages up to 64 KiB are zeroed in a call. */
+const ZEROED_SHIFT_MAX = 16n;
+
 interface RealEntry {
   v: bigint;
   r: bigint;
@@ -66,11 +71,14 @@ export function hEnter(state: State, args: readonly bigint[]): Answer {
   const gpa = pageAddress(guestView, size.actual);
   const real = realEntry(state, v, guestView, gpa, size.actual);
   if (real === undefined) return fail(STATUSES.H_PARAMETER);
+  const zeroes = (flags & FLAGS.H_ZERO_PAGE) !== 0n && slotAt(state, gpa)?.backed === true;
+  if (zeroes && size.actual > ZEROED_SHIFT_MAX) return fail(STATUSES.H_TOO_BIG);
 
   if (!isPtex(state, ptex)) return fail(STATUSES.H_PARAMETER);
   const slot = freeSlot(state, Number(ptex), (flags & FLAGS.H_EXACT) !== 0n);
   if (slot === undefined) return fail(STATUSES.H_PTEG_FULL);
 
+  if (zeroes) zeroMemory(state, gpa, 1n << size.actual);
   const entry = entryAt(state, slot);
   entry.guestRpte = guestView;
   noteModification(state, entry);

@@ -17,10 +17,10 @@ import {
   HPTE_R_PP0,
   HPTE_R_R,
   HPTE_R_RC,
+  HPTE_V_AVPN,
   HPTE_V_HVLOCK,
   HPTE_V_VRMA_MASK,
   type PageSize,
-  type VirtualPage,
   guestDword0,
   isBolted,
   isMmio,
@@ -102,7 +102,7 @@ export function hBulkRemove(state: State, args: readonly bigint[]): Answer {
       status = STATUSES.H_PARAMETER;
       break;
     }
-    words[i] = bulkResponse(state, Number(ptex), selector, words[i + 1] ?? END_MARKER);
+    words[i] = bulkResponse(state, Number(ptex), selector, words[i + 1] ?? 0n);
   }
   return { status, out: words };
 }
@@ -121,11 +121,13 @@ function bulkResponse(state: State, ptex: number, selector: bigint, tsl: bigint)
   return ((0x80n | selector) << 56n) | BigInt(ptex) | ((entry.guestRpte & HPTE_R_RC) << 51n);
 }
 
-/** Response codes of H_BLOCK_REMOVE that a sequential table can give (busy it never is). */
+/** Response codes of H_BLOCK_REMOVE that a sequential table can give. */
 const BLOCK_SUCCESS = 0n;
 const BLOCK_NOT_FOUND = 1n;
 const BLOCK_PARAMETER = 2n;
 const BLOCK_SIZE_DIFFERS = 3n;
+/** An entry that this very call has removed stays locked to its end. */
+const BLOCK_BUSY = 4n;
 const BLOCK_OUTSIDE = 5n;
 const BLOCK_AVPN = 1n << 56n;
 /** A block is 8 base pages. */
@@ -134,7 +136,7 @@ const BLOCK_SHIFT = 3n;
 interface Anchor {
   size: PageSize;
   segment: bigint;
-  page: VirtualPage;
+  block: bigint;
 }
 
 /**
@@ -147,18 +149,21 @@ export function hBlockRemove(state: State, args: readonly bigint[]): Answer {
   const words = args.slice(1, 9);
   let status: number = STATUSES.H_SUCCESS;
   let anchor: Anchor | undefined;
+  const removed = new Set<bigint>();
   for (const [i, ts] of words.entries()) {
     if (ts >> 62n === TYPE_END) break;
     if (ts >> 62n !== TYPE_REQUEST) {
       status = STATUSES.H_PARAMETER;
       break;
     }
-    const [code, found] = blockCheck(state, ts, ava, anchor);
+    const isBusy = removed.has(ts & PTEX_FIELD);
+    const [code, found] = isBusy ? [BLOCK_BUSY] : blockCheck(state, ts, ava, anchor);
     anchor ??= found;
     let rc = 0n;
     if (code === BLOCK_SUCCESS) {
       const ptex = Number(ts & PTEX_FIELD);
       removeEntry(state, ptex);
+      removed.add(BigInt(ptex));
       rc = (entryAt(state, ptex).guestRpte & HPTE_R_RC) << 50n;
     } else {
       status = STATUSES.H_PARTIAL;
@@ -185,15 +190,15 @@ function blockCheck(
   const compared = not(0x7fn | (pageInBlock << 7n));
   if ((ts & BLOCK_AVPN) !== 0n && ((v ^ ava) & compared) !== 0n) return [BLOCK_NOT_FOUND];
 
-  const page = virtualPage(v, size.base, Number(ptex), groupMask(state.order));
-  const found = { size, segment: v >> 62n, page };
+  // The AVPN, and of the bits that come back from the group only those that the AVPN lacks.
+  const { offset } = virtualPage(v, size.base, Number(ptex), groupMask(state.order));
+  const below = size.base < 23n ? (offset & 0x7fffffn) >> (size.base + BLOCK_SHIFT) : 0n;
+  const block = (v & compared & HPTE_V_AVPN) | (below << 64n);
+  const found = { size, segment: v >> 62n, block };
   if (anchor === undefined) return [BLOCK_SUCCESS, found];
   const sameSize = size.base === anchor.size.base && size.actual === anchor.size.actual;
   if (!sameSize || found.segment !== anchor.segment) return [BLOCK_SIZE_DIFFERS];
-  const shift = size.base + BLOCK_SHIFT;
-  const sameBlock =
-    page.vsid === anchor.page.vsid && page.offset >> shift === anchor.page.offset >> shift;
-  return [sameBlock ? BLOCK_SUCCESS : BLOCK_OUTSIDE];
+  return [block === anchor.block ? BLOCK_SUCCESS : BLOCK_OUTSIDE];
 }
 
 /**

@@ -26,6 +26,7 @@ import {
   type Answer,
   type Entry,
   type Frame,
+  type Memslot,
   HOST_CACHE_INHIBITED,
   HOST_PRESENT,
   HOST_WRITABLE,
@@ -47,11 +48,14 @@ import {
   unchain,
 } from './table.ts';
 
-/** The frames that one backing page holds, those without a record left out. */
-function framesOfBackingPage(state: State, gpa: bigint): Frame[] {
+/** The frames of a slot that one backing page holds, those without a record left out. */
+function framesOfBackingPage(state: State, slot: Memslot, gpa: bigint): Frame[] {
   const backing = gpa / state.backingPageBytes;
   return [...state.frames]
-    .filter(([gfn]) => (gfn << state.hostPageShift) / state.backingPageBytes === backing)
+    .filter(([gfn]) => {
+      const address = gfn << state.hostPageShift;
+      return address / state.backingPageBytes === backing && slotAt(state, address) === slot;
+    })
     .sort(([a], [b]) => (a < b ? -1 : 1))
     .map(([, frame]) => frame);
 }
@@ -80,9 +84,11 @@ export function unmapEntry(state: State, ptex: number): void {
 
 export function hostUnmap(state: State, args: readonly bigint[]): Answer {
   const gpa = args[0] ?? 0n;
+  const slot = slotAt(state, gpa);
+  if (slot === undefined) return fail(STATUSES.H_PARAMETER);
   state.invalidateSeq++;
-  state.hostPages.set(gpa / state.backingPageBytes, 0);
-  for (const frame of framesOfBackingPage(state, gpa)) {
+  slot.hostPages.set(gpa / state.backingPageBytes, 0);
+  for (const frame of framesOfBackingPage(state, slot, gpa)) {
     for (const ptex of frame.chain) unmapEntry(state, ptex);
   }
   return ok(0n);
@@ -91,13 +97,18 @@ export function hostUnmap(state: State, args: readonly bigint[]): Answer {
 /** Entries made before keep what they have: without an unmap nobody told the table. */
 export function hostSetPte(state: State, args: readonly bigint[]): Answer {
   const [gpa = 0n, page = 0n] = args;
-  state.hostPages.set(gpa / state.backingPageBytes, Number(page & 7n));
+  const slot = slotAt(state, gpa);
+  if (slot === undefined || page > 7n) return fail(STATUSES.H_PARAMETER);
+  slot.hostPages.set(gpa / state.backingPageBytes, Number(page));
   return ok(0n);
 }
 
 export function hostAge(state: State, args: readonly bigint[]): Answer {
+  const gpa = args[0] ?? 0n;
+  const slot = slotAt(state, gpa);
+  if (slot === undefined) return fail(STATUSES.H_PARAMETER);
   let referenced = false;
-  for (const frame of framesOfBackingPage(state, args[0] ?? 0n)) {
+  for (const frame of framesOfBackingPage(state, slot, gpa)) {
     referenced ||= (frame.rc & HPTE_R_R) !== 0n;
     frame.rc &= not(HPTE_R_R);
     for (const ptex of frame.chain) {
@@ -157,23 +168,36 @@ export function setRc(state: State, args: readonly bigint[]): Answer {
     entry.dword1 |= rc;
     return ok(0n);
   }
-  if (absentToo !== 1n || !isAbsent(entry.dword0)) return ok(1n);
+  if (absentToo === 0n || !isAbsent(entry.dword0)) return ok(1n);
   harvestForGuest(state, entry, rc);
   return ok(0n);
 }
 
-/** The dirty frames of a range and, first, what the real entries of those frames know. */
+/** Shifts of the pages that may begin below a range and reach into it. */
+const PAGE_SHIFTS = [16n, 24n, 34n];
+
+/**
+ * The dirty frames of a range, up to its slot's end, and, first, what the real entries of those
+ * frames know, and those of the frames where a page that reaches into the range may begin.
+ */
 export function hostDirty(state: State, args: readonly bigint[]): Answer {
   const [gpa = 0n, frames = 0n] = args;
-  if (frames > BigInt(DIRTY_FRAMES_MAX)) return fail(STATUSES.H_PARAMETER);
+  const slot = slotAt(state, gpa);
+  if (slot === undefined || frames > BigInt(DIRTY_FRAMES_MAX)) return fail(STATUSES.H_PARAMETER);
   const first = gpa >> state.hostPageShift;
-  for (let gfn = first; gfn < first + frames; gfn++) {
+  const slotEnd = (slot.base + slot.bytes) >> state.hostPageShift;
+  const end = first + frames < slotEnd ? first + frames : slotEnd;
+  const heads = PAGE_SHIFTS.map((shift) => ((first << state.hostPageShift) >> shift) << shift)
+    .filter((head) => head >= slot.base)
+    .map((head) => head >> state.hostPageShift);
+  const window = Array.from({ length: Number(end - first) }, (_, i) => first + BigInt(i));
+  for (const gfn of new Set([...window, ...heads.filter((head) => head < first)])) {
     for (const ptex of state.frames.get(gfn)?.chain ?? [])
       harvestDirty(state, entryAt(state, ptex));
   }
   const words = Array.from({ length: Math.ceil(Number(frames) / 64) }, () => 0n);
   let dirty = 0n;
-  for (let i = 0; i < Number(frames); i++) {
+  for (let i = 0; i < window.length; i++) {
     if (!state.dirty.delete(first + BigInt(i))) continue;
     dirty++;
     words[i >> 6] = (words[i >> 6] ?? 0n) | (1n << BigInt(i & 63));

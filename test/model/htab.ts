@@ -164,7 +164,7 @@ export function htabWrite(state: State, args: readonly bigint[]): Answer {
     const next = at + HEADER_BYTES + valid * HPTE_BYTES;
     if (next > view.byteLength) break;
     const status = loadRecord(state, view, at + HEADER_BYTES, index, valid, invalid);
-    if (status !== STATUSES.H_SUCCESS) return fail(status);
+    if (status !== STATUSES.H_SUCCESS) return { status, out: [BigInt(at)] };
     at = next;
   }
   return ok(BigInt(at));

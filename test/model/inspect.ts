@@ -41,15 +41,14 @@ function hashWord(hash: bigint, word: bigint): bigint {
   return sum;
 }
 
-/** The end of a piece that starts at `start`, inside the table and the bound. */
-function pieceEnd(state: State, start: number, count: bigint): number {
-  const length = count > BigInt(PIECE_ENTRIES_MAX) ? PIECE_ENTRIES_MAX : Number(count);
-  return Math.min(start + length, entryCount(state));
-}
+/** Entries of a piece: as many as are wanted, within the bound. */
+const pieceLength = (count: bigint): number =>
+  count > BigInt(PIECE_ENTRIES_MAX) ? PIECE_ENTRIES_MAX : Number(count);
 
 export function tableHash(state: State, args: readonly bigint[]): Answer {
   const [ptex = 0n, count = 0n, hashSoFar = 0n, validSoFar = 0n] = args;
-  const end = pieceEnd(state, Number(ptex), count);
+  if (!isPtex(state, ptex)) return fail(STATUSES.H_PARAMETER);
+  const end = Math.min(Number(ptex) + pieceLength(count), entryCount(state));
   let hash = hashSoFar;
   let valid = validSoFar;
   for (let at = Number(ptex); at < end; at++) {
@@ -67,8 +66,10 @@ export function tableHash(state: State, args: readonly bigint[]): Answer {
 /** Whole groups: the piece is widened to the groups that its ends lie in. */
 export function tableCount(state: State, args: readonly bigint[]): Answer {
   const [ptex = 0n, count = 0n] = args;
+  if (!isPtex(state, ptex)) return fail(STATUSES.H_PARAMETER);
   const start = Number(ptex) - (Number(ptex) % 8);
-  const end = Math.ceil(pieceEnd(state, start, count) / 8) * 8;
+  const widened = Math.ceil((Number(ptex) + pieceLength(count)) / 8) * 8;
+  const end = Math.min(widened, start + PIECE_ENTRIES_MAX, entryCount(state));
   const sum = { valid: 0, absent: 0, bolted: 0, secondary: 0, r: 0, c: 0, full: 0, empty: 0 };
   for (let group = start; group < end; group += 8) {
     let occupied = 0;

@@ -31,17 +31,35 @@ export function hPageInit(state: State, args: readonly bigint[]): Answer {
   if (slotAt(state, destination) === undefined) return fail(STATUSES.H_PARAMETER);
   if (copies && slotAt(state, source) === undefined) return fail(STATUSES.H_PARAMETER);
 
-  const bytes = copies ? state.memory.get(source / PAGE_BYTES) : undefined;
-  state.memory.set(destination / PAGE_BYTES, bytes?.slice() ?? new Uint8Array(Number(PAGE_BYTES)));
+  if (copies) copyPage(state, destination, source);
+  else zeroMemory(state, destination, PAGE_BYTES);
   markDirty(state, destination, PAGE_BYTES);
   return ok();
 }
 
-/** Every address of an 8-byte aligned range of words, or undefined when one lies in no slot. */
+/** Where one of the two is not kept there is nothing to copy. */
+function copyPage(state: State, destination: bigint, source: bigint): void {
+  if (slotAt(state, destination)?.backed !== true || slotAt(state, source)?.backed !== true) return;
+  const bytes = state.memory.get(source / PAGE_BYTES);
+  state.memory.set(destination / PAGE_BYTES, bytes?.slice() ?? new Uint8Array(Number(PAGE_BYTES)));
+}
+
+/** Whole 4 KiB pages that hold only zeroes again. */
+export function zeroMemory(state: State, gpa: bigint, bytes: bigint): void {
+  for (let page = gpa / PAGE_BYTES; page < (gpa + bytes) / PAGE_BYTES; page++) {
+    state.memory.delete(page);
+  }
+}
+
+/**
+ * Every address of an 8-byte aligned range of words; undefined when it is not in one slot whose
+ * bytes are kept.
+ */
 function wordAddresses(state: State, gpa: bigint, words: bigint): bigint[] | undefined {
   if (gpa % 8n !== 0n) return undefined;
-  const addresses = Array.from({ length: Number(words) }, (_, i) => gpa + 8n * BigInt(i));
-  return addresses.every((address) => slotAt(state, address)) ? addresses : undefined;
+  const slot = slotAt(state, gpa);
+  if (slot?.backed !== true || gpa + 8n * words > slot.base + slot.bytes) return undefined;
+  return Array.from({ length: Number(words) }, (_, i) => gpa + 8n * BigInt(i));
 }
 
 function wordView(state: State, address: bigint): DataView {

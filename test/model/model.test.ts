@@ -31,6 +31,7 @@ function small(changes: Partial<ModelConfig> = {}): Model {
     hostPageBytes: 65536,
     backingPageBytes: 2 ** 24,
     isa300: false,
+    memory: 'backed',
     ...changes,
   });
 }
@@ -192,7 +193,7 @@ describe('H_BLOCK_REMOVE', () => {
     assert.equal(status, STATUSES.H_PARTIAL);
     assert.deepEqual(
       out.map((word) => word >> 56n),
-      [0x87n, 0x89n, 0x89n, 0x99n, 0x91n],
+      [0x87n, 0xa1n, 0x89n, 0x99n, 0x91n],
     );
     assert.equal(model.entry(8).pteh, 0n);
     assert.equal(model.entry(16).pteh & V, V);

@@ -2,13 +2,12 @@
  * The reference model: a slow, obvious, sequential hashed page table to compare the engine with.
  *
  * Written from the specification alone, in BigInt, with nothing shared with the engine but the
- * schemas. One call at a time; a call is atomic. Guest memory is always kept, as in a guest with
- * `memory: "backed"`.
+ * schemas. One call at a time; a call is atomic.
  *
  * `call` takes every name of schemas/operations.ts with the arguments in that order. Of an hcall
  * `status` is r3 and `out` is r4 on; on failure `out` is empty, but for H_BULK_REMOVE and
  * H_BLOCK_REMOVE, which give back every register they were given. A control operation that was
- * executed has status 0 and its result in out[0].
+ * executed has status 0 and its result in out[0]; HTAB_WRITE says how far it came when it failed, too.
  */
 import { operationByName } from '../../schemas/operations.ts';
 import { STATUSES } from '../../schemas/statuses.ts';
@@ -35,6 +34,7 @@ import {
   type State,
   createState,
   entryCount,
+  fail,
   shownEntry,
 } from './table.ts';
 import { walk } from './walk.ts';
@@ -78,6 +78,21 @@ const PTE_HCALLS: Readonly<Record<string, Operation>> = {
   H_CLEAR_HPT: hClearHpt,
 };
 
+/** What the host can only do to a table. */
+const TABLE_CONTROLS: Readonly<Record<string, Operation>> = {
+  HOST_PAGE_FAULT: hostPageFault,
+  SET_RC: setRc,
+  TABLE_HASH: tableHash,
+  HPT_RESIZE: hptResize,
+  HTAB_OPEN: htabOpen,
+  HTAB_READ: htabRead,
+  HTAB_CLOSE: htabClose,
+  HTAB_WRITE: htabWrite,
+  WALK: walk,
+  ENTRY_INSPECT: entryInspect,
+  TABLE_COUNT: tableCount,
+};
+
 const OTHERS: Readonly<Record<string, Operation>> = {
   H_PAGE_INIT: hPageInit,
   H_RESIZE_HPT_PREPARE: hResizeHptPrepare,
@@ -85,22 +100,11 @@ const OTHERS: Readonly<Record<string, Operation>> = {
   HOST_UNMAP: hostUnmap,
   HOST_SET_PTE: hostSetPte,
   HOST_AGE: hostAge,
-  HOST_PAGE_FAULT: hostPageFault,
-  SET_RC: setRc,
-  TABLE_HASH: tableHash,
   HPT_RESET: hptReset,
   HPT_FREE: hptFree,
-  HPT_RESIZE: hptResize,
-  HTAB_OPEN: htabOpen,
-  HTAB_READ: htabRead,
-  HTAB_CLOSE: htabClose,
-  HTAB_WRITE: htabWrite,
-  WALK: walk,
   HOST_DIRTY: hostDirty,
-  ENTRY_INSPECT: entryInspect,
   MEMORY_READ: memoryRead,
   MEMORY_WRITE: memoryWrite,
-  TABLE_COUNT: tableCount,
 };
 
 function withoutTable(name: string, args: readonly bigint[]): Answer {
@@ -113,6 +117,10 @@ function call(state: State, name: string, args: readonly bigint[]): Answer {
   const pteHcall = PTE_HCALLS[name];
   if (pteHcall !== undefined) {
     return state.order === 0 ? withoutTable(name, args) : pteHcall(state, args);
+  }
+  const control = TABLE_CONTROLS[name];
+  if (control !== undefined) {
+    return state.order === 0 ? fail(STATUSES.H_NOT_AVAILABLE) : control(state, args);
   }
   const other = OTHERS[name];
   if (other === undefined) {

@@ -111,7 +111,9 @@ function compareHcall(model: Model, event: TraceEvent, header: Header): string |
   const same =
     expected.length === answer.out.length &&
     expected.every((word, i) => word === undefined || word === answer.out[i]);
-  return same ? undefined : `out ${answer.out.map(hex)}, recorded ${JSON.stringify(event.out)}`;
+  return same
+    ? undefined
+    : `out ${answer.out.map(hex).join(',')}, recorded ${JSON.stringify(event.out)}`;
 }
 
 function compareResult(

@@ -35,27 +35,28 @@ import {
 } from './table.ts';
 
 const EINVAL = 22;
-const ENODEV = 19;
 const ENOSPC = 28;
 
+/** What PAPR allows as a shift; that hptd's tables end earlier only shows as H_RESOURCE. */
+const isShift = (shift: bigint): boolean => shift >= BigInt(ORDER_MIN) && shift <= 46n;
 const isOrder = (order: bigint): boolean =>
   order >= BigInt(ORDER_MIN) && order <= BigInt(ORDER_MAX);
 
 /**
- * The largest order a guest may ask for: one entry for 128 bytes of memory, and one order to spare.
+ * The largest order a guest may ask for: one byte for 128 bytes of memory, and one order to spare.
  */
 function orderLimit(ramBytes: bigint): bigint {
   let shift = 0n;
   while (1n << shift < ramBytes) shift++;
   const wanted = shift - 7n;
   if (wanted < BigInt(ORDER_MIN)) return BigInt(ORDER_MIN) + 1n;
-  return (wanted > BigInt(ORDER_MAX) ? BigInt(ORDER_MAX) : wanted) + 1n;
+  return wanted >= BigInt(ORDER_MAX) ? BigInt(ORDER_MAX) : wanted + 1n;
 }
 
 export function hResizeHptPrepare(state: State, args: readonly bigint[]): Answer {
   const [flags = 0n, shift = 0n] = args;
   if (state.order === 0) return fail(STATUSES.H_NOT_AVAILABLE);
-  if (flags !== 0n || (shift !== 0n && !isOrder(shift))) return fail(STATUSES.H_PARAMETER);
+  if (flags !== 0n || (shift !== 0n && !isShift(shift))) return fail(STATUSES.H_PARAMETER);
   if (shift > orderLimit(state.ramBytes)) return fail(STATUSES.H_RESOURCE);
   if (Number(shift) === state.pendingOrder) return ok();
   state.pendingOrder = Number(shift);
@@ -65,7 +66,7 @@ export function hResizeHptPrepare(state: State, args: readonly bigint[]): Answer
 export function hResizeHptCommit(state: State, args: readonly bigint[]): Answer {
   const [flags = 0n, shift = 0n] = args;
   if (state.order === 0) return fail(STATUSES.H_NOT_AVAILABLE);
-  if (flags !== 0n || (shift !== 0n && !isOrder(shift))) return fail(STATUSES.H_PARAMETER);
+  if (flags !== 0n || (shift !== 0n && !isShift(shift))) return fail(STATUSES.H_PARAMETER);
   // Whatever comes of it, the prepared table is gone afterwards.
   const pending = state.pendingOrder;
   state.pendingOrder = 0;
@@ -75,7 +76,6 @@ export function hResizeHptCommit(state: State, args: readonly bigint[]): Answer 
 
 export function hptResize(state: State, args: readonly bigint[]): Answer {
   const order = args[0] ?? 0n;
-  if (state.order === 0) return minusErrno(ENODEV);
   if (!isOrder(order)) return minusErrno(EINVAL);
   state.pendingOrder = 0;
   return rehash(state, Number(order)) ? ok(0n) : minusErrno(ENOSPC);

@@ -32,6 +32,8 @@ export interface ModelConfig {
   hostPageBytes: number;
   backingPageBytes: number;
   isa300: boolean;
+  /** `backed` keeps the bytes of RAM slots, as a guest does. */
+  memory?: 'none' | 'backed';
 }
 
 /** One entry as the real table and the reverse map keep it (dwords in the table's own format). */
@@ -46,6 +48,10 @@ export interface Memslot {
   base: bigint;
   bytes: bigint;
   cacheInhibited: boolean;
+  /** Its bytes are kept. */
+  backed: boolean;
+  /** Backing pages that are no longer as they started, by number: no slot shares one with another. */
+  hostPages: Map<bigint, number>;
 }
 
 /**
@@ -74,8 +80,6 @@ export interface State {
   backingPageBytes: bigint;
   frames: Map<bigint, Frame>;
   dirty: Set<bigint>;
-  /** Backing pages that are no longer as they started, by number. */
-  hostPages: Map<bigint, number>;
   memory: Map<bigint, Uint8Array>;
   readers: Map<number, HtabReader>;
   /** Order of the table that H_RESIZE_HPT_PREPARE made ready; 0: none. */
@@ -109,12 +113,13 @@ export function createState(config: ModelConfig): State {
       base: slot.base,
       bytes: BigInt(slot.bytes),
       cacheInhibited: slot.kind === 'ci',
+      backed: config.memory === 'backed' && slot.kind === 'ram',
+      hostPages: new Map(),
     })),
     hostPageShift: BigInt(Math.log2(config.hostPageBytes)),
     backingPageBytes: BigInt(config.backingPageBytes),
     frames: new Map(),
     dirty: new Set(),
-    hostPages: new Map(),
     memory: new Map(),
     readers: new Map(),
     pendingOrder: 0,
@@ -258,8 +263,9 @@ export function markDirty(state: State, gpa: bigint, bytes: bigint): void {
 
 /** State of the backing page behind an address that a slot covers. */
 export function hostPageAt(state: State, gpa: bigint): number {
-  const changed = state.hostPages.get(gpa / state.backingPageBytes);
+  const slot = slotAt(state, gpa);
+  const changed = slot?.hostPages.get(gpa / state.backingPageBytes);
   if (changed !== undefined) return changed;
-  const cacheInhibited = slotAt(state, gpa)?.cacheInhibited === true;
+  const cacheInhibited = slot?.cacheInhibited === true;
   return HOST_PRESENT | HOST_WRITABLE | (cacheInhibited ? HOST_CACHE_INHIBITED : 0);
 }

@@ -28,12 +28,14 @@ import {
   storageKey,
   vsidHash,
 } from './hpte.ts';
+import { STATUSES } from '../../schemas/statuses.ts';
 import {
   type Answer,
   type State,
   dword0Of,
   dword1Of,
   entryAt,
+  fail,
   groupMask,
   guestPage,
   ok,
@@ -84,6 +86,8 @@ interface Wanted {
 
 export function walk(state: State, args: readonly bigint[]): Answer {
   const [ea = 0n, slbv = 0n, access = 0n, amr = 0n] = args;
+  const base = basePageShift(slbv);
+  if (base === undefined) return fail(STATUSES.H_PARAMETER);
   const how: Access = {
     fetch: (access & ACCESS_FETCH) !== 0n,
     store: (access & ACCESS_STORE) !== 0n && (access & ACCESS_FETCH) === 0n,
@@ -92,7 +96,7 @@ export function walk(state: State, args: readonly bigint[]): Answer {
     amr,
   };
   const storeBit = how.store ? DSISR_ISSTORE : 0n;
-  const wanted = wantedEntry(ea, slbv);
+  const wanted = wantedEntry(ea, slbv, base);
   const valid = find(state, wanted, HPTE_V_VALID);
   const ptex = valid ?? find(state, wanted, HPTE_V_ABSENT);
   if (ptex === undefined) {
@@ -113,11 +117,10 @@ export function walk(state: State, args: readonly bigint[]): Answer {
   return ok(OUTCOME_TRANSLATED, ...about, 0n);
 }
 
-function wantedEntry(ea: bigint, slbv: bigint): Wanted {
+function wantedEntry(ea: bigint, slbv: bigint, base: bigint): Wanted {
   const oneTerabyte = (slbv & HPTE_V_1TB_SEG) !== 0n;
   const offset = ea & ((1n << (oneTerabyte ? 40n : 28n)) - 1n);
   const vsid = (slbv & not(HPTE_V_SSIZE)) >> (oneTerabyte ? 24n : 12n);
-  const base = basePageShift(slbv);
   const address = (vsid << (oneTerabyte ? 40n : 28n)) | offset;
   const belowPage = base > 23n ? (1n << (base - 23n)) - 1n : 0n;
   const avpn = ((address >> 23n) & not(belowPage)) << 7n;
@@ -130,11 +133,10 @@ function wantedEntry(ea: bigint, slbv: bigint): Wanted {
   };
 }
 
-/** LP counts only with L; its fourth encoding is a size that no entry has. */
-function basePageShift(slbv: bigint): bigint {
-  if ((slbv & SLB_VSID_L) === 0n) return 12n;
-  const shifts = [24n, 16n, 34n, 20n];
-  return shifts[Number((slbv & SLB_VSID_LP) >> 4n)] ?? 24n;
+/** Of the segment's L and LP; undefined for an encoding that means nothing. */
+function basePageShift(slbv: bigint): bigint | undefined {
+  const shifts: Record<string, bigint> = { 0x000: 12n, 0x110: 16n, 0x100: 24n, 0x120: 34n };
+  return shifts[Number(slbv & (SLB_VSID_L | SLB_VSID_LP))];
 }
 
 function find(state: State, wanted: Wanted, validity: bigint): number | undefined {
