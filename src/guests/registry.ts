@@ -8,6 +8,7 @@ import { problem } from '../../schemas/problems.ts';
 import { startPool, stopPool } from '../processors/pool.ts';
 import type { Pool } from '../processors/pool.ts';
 import { compileEngine, guestMemory, openEngine } from '../rings/engine.ts';
+import { releaseDeadMemory } from '../rings/release.ts';
 import { openGuest } from './guest.ts';
 import type { OwnedGuest } from './guest.ts';
 import { layOut } from './layout.ts';
@@ -93,6 +94,8 @@ async function remove(registry: Registry, name: string): Promise<void> {
   registry.removals.delete(name);
   registry.byName.delete(name);
   registry.byNumber[registry.byNumber.indexOf(guest)] = undefined;
+  // Not in this turn: whoever asked for the removal still has the guest in hand.
+  if (registry.removals.size === 0) setImmediate(releaseDeadMemory);
 }
 
 async function close(registry: Registry): Promise<void> {

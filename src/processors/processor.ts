@@ -10,6 +10,7 @@
 import { parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads';
 import { openEngine } from '../rings/engine.ts';
 import type { Engine } from '../rings/engine.ts';
+import { releaseDeadMemory } from '../rings/release.ts';
 import { streamIndexes } from '../rings/stream-memory.ts';
 import { countStalled, mailOf, ringFor, ringsOf, sleepUntilRing, takeNews } from '../rings/wakeups.ts';
 import type { FromProcessor, ProcessorBirth, ToProcessor } from './messages.ts';
@@ -50,6 +51,8 @@ let ready: AttachedStream[] = [];
 let nextReady: AttachedStream[] = [];
 const stalled = new Set<AttachedStream>();
 let mailSeen = 0;
+/** A guest was detached: its memory is given back when there is nothing better to do. */
+let releaseSoon = false;
 let stopped = false;
 
 work();
@@ -65,7 +68,16 @@ function work(): void {
       takeNews(bell, hasNews);
       for (const stream of stalled) resumeIfRoom(stream);
     }
-    if (!runReady() && !runBackground() && !stopped) sleepUntilRing(bell, seen);
+    if (!runReady() && !runBackground() && !stopped) idle(seen);
+  }
+}
+
+function idle(seen: number): void {
+  if (releaseSoon) {
+    releaseSoon = false;
+    releaseDeadMemory();
+  } else {
+    sleepUntilRing(bell, seen);
   }
 }
 
@@ -159,8 +171,7 @@ function obey(message: ToProcessor): void {
     case 'attach-guest':
       return attachGuest(message.guest, message.memory);
     case 'detach-guest':
-      guests.delete(message.guest);
-      return tell({ kind: 'guest-detached', guest: message.guest });
+      return detachGuest(message.guest);
     case 'attach-stream':
       return attachStream(message.stream, message.guest, message.slot);
     case 'detach-stream':
@@ -174,6 +185,12 @@ function attachGuest(number: number, memory: WebAssembly.Memory): void {
   const engine = openEngine(module, memory);
   engine.calls.beProcessor(index);
   guests.set(number, { number, engine, buffer: memory.buffer, background: false });
+}
+
+function detachGuest(number: number): void {
+  guests.delete(number);
+  tell({ kind: 'guest-detached', guest: number });
+  releaseSoon = true;
 }
 
 function attachStream(number: number, guestNumber: number, slot: number): void {
