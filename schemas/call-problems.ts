@@ -5,7 +5,13 @@
 import type { z } from 'zod';
 import { nearest } from './nearest.ts';
 import { OPERATIONS, type Argument, type Operation } from './operations.ts';
-import { ProblemError, problem, type ProblemCode, type ProblemPart } from './problems.ts';
+import {
+  ProblemError,
+  problem,
+  shortened,
+  type ProblemCode,
+  type ProblemPart,
+} from './problems.ts';
 import { hex } from './words.ts';
 
 type Fields = Record<string, unknown>;
@@ -74,9 +80,11 @@ export function inBatch(error: unknown, index: number): unknown {
 
 function findingsOf(operation: Operation, body: Fields, issue: z.core.$ZodIssue): Finding[] {
   if (issue.code === 'unrecognized_keys') {
-    return issue.keys
-      .slice(0, FINDINGS_MAX)
-      .map((key) => ({ code: 'field-unknown', path: key, message: unknownField(operation, key) }));
+    return issue.keys.slice(0, FINDINGS_MAX).map((key) => ({
+      code: 'field-unknown',
+      path: shortened(key),
+      message: unknownField(operation, key),
+    }));
   }
   const field = String(issue.path[0]);
   const value = body[field];
@@ -180,8 +188,8 @@ function numberFault(value: number): string | undefined {
   return undefined;
 }
 
-/** A value in a message: as JSON, cut where it gets long. */
+/** A value in a message, as JSON. */
 function show(value: unknown): string {
-  const text = typeof value === 'bigint' ? `${value}n` : (JSON.stringify(value) ?? String(value));
-  return text.length > 48 ? `${text.slice(0, 45)}…` : text;
+  const text = typeof value === 'bigint' ? `${value}n` : JSON.stringify(value);
+  return shortened(text ?? String(value));
 }

@@ -13,7 +13,7 @@ import { callRefused, hcallUnknown, inBatch } from './call-problems.ts';
 import { FLAGS, type FlagName } from './flags.ts';
 import { BATCH_HCALLS_MAX } from './limits.ts';
 import { OPERATIONS, type Argument, type Operation } from './operations.ts';
-import { problem } from './problems.ts';
+import { problem, shortened } from './problems.ts';
 import { EXPLAIN_WORDS, type AnswerRecord, type RequestRecord } from './records.ts';
 import { explain, type Explanation } from './rules.ts';
 import { statusName } from './statuses.ts';
@@ -191,9 +191,9 @@ export function parseBatch(body: unknown): ParsedCall[] {
   if (strange !== undefined) {
     throw problem(
       'field-unknown',
-      `a batch has no member ${JSON.stringify(strange)}; it has calls`,
+      `a batch has no member ${shortened(JSON.stringify(strange))}; it has calls`,
       {
-        errors: [{ path: strange, message: 'is not known' }],
+        errors: [{ path: shortened(strange), message: 'is not known' }],
       },
     );
   }

@@ -242,6 +242,14 @@ export class ProblemError extends Error {
   }
 }
 
+/** Longest text of a client's own that an answer gives back: enough to recognise it. */
+const SHOWN_MAX = 120;
+
+/** A client's own text as part of a message, cut where it gets long. */
+export function shortened(text: string): string {
+  return text.length > SHOWN_MAX ? `${text.slice(0, SHOWN_MAX)}…` : text;
+}
+
 /** The error to throw. */
 export function problem(code: ProblemCode, detail: string, extra?: ProblemExtra): ProblemError {
   return new ProblemError(code, detail, extra);

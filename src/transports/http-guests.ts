@@ -4,7 +4,7 @@
 import type { FastifyInstance } from 'fastify';
 import type { z } from 'zod';
 import { guestConfig, guestName, type GuestConfig } from '../../schemas/guests.ts';
-import { problem, type ProblemError, type ProblemPart } from '../../schemas/problems.ts';
+import { problem, shortened, type ProblemError, type ProblemPart } from '../../schemas/problems.ts';
 import { hex } from '../../schemas/words.ts';
 import type { Guest, Guests } from '../guests/types.ts';
 
@@ -87,7 +87,9 @@ function configOf(body: unknown): GuestConfig {
   }
   const parsed = guestConfig.safeParse(body ?? {});
   if (parsed.success) return parsed.data;
-  throw configRefused(parsed.error.issues.flatMap((issue) => partsOf(issue, body ?? {})));
+  throw configRefused(
+    parsed.error.issues.slice(0, PARTS_MAX).flatMap((issue) => partsOf(issue, body ?? {})),
+  );
 }
 
 /** Findings beyond these help nobody. */
@@ -105,7 +107,7 @@ function partsOf(issue: z.core.$ZodIssue, body: object): ProblemPart[] {
   const path = pathText(issue.path);
   if (issue.code === 'unrecognized_keys') {
     return issue.keys.slice(0, PARTS_MAX).map((key) => ({
-      path: path === '' ? key : `${path}.${key}`,
+      path: shortened(path === '' ? key : `${path}.${key}`),
       message: 'is not known',
     }));
   }
@@ -115,7 +117,7 @@ function partsOf(issue: z.core.$ZodIssue, body: object): ProblemPart[] {
     (at, key) => (at as Record<PropertyKey, unknown>)[key],
     body,
   );
-  const fault = value === undefined ? 'is missing' : `is ${JSON.stringify(value).slice(0, 48)}`;
+  const fault = value === undefined ? 'is missing' : `is ${shortened(JSON.stringify(value))}`;
   return [{ path, message: `${fault}; wanted: ${wanted ?? issue.message}` }];
 }
 

@@ -11,11 +11,9 @@
 import type { Socket } from 'node:net';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { BODY_BYTES_MAX } from '../../schemas/limits.ts';
-import { ProblemError, problem, renderProblem } from '../../schemas/problems.ts';
+import { ProblemError, problem, renderProblem, shortened } from '../../schemas/problems.ts';
 
 const MEDIA_TYPE = 'application/problem+json; charset=utf-8';
-/** An address in a message: enough to recognise it. */
-const SHOWN_MAX = 120;
 
 export const problemServerOptions = {
   bodyLimit: BODY_BYTES_MAX,
@@ -96,7 +94,7 @@ export function asProblem(error: unknown): ProblemError {
 
 function unroutable(routes: RouteMethods, request: FastifyRequest): ProblemError {
   const path = request.url.split('?', 1)[0]!;
-  const shown = path.length > SHOWN_MAX ? `${path.slice(0, SHOWN_MAX)}…` : path;
+  const shown = shortened(path);
   const methods = methodsOf(routes, path);
   if (methods.length === 0) return problem('not-found', `there is nothing at ${shown}`);
   const allow = methods.join(', ');

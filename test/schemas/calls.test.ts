@@ -5,6 +5,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
+import { z } from 'zod';
 import {
   callSchema,
   parseBatch,
@@ -15,7 +16,12 @@ import {
 import { FLAGS, flagsWord, type FlagName } from '../../schemas/flags.ts';
 import { BATCH_HCALLS_MAX } from '../../schemas/limits.ts';
 import { OPERATIONS, operationByName, type Operation } from '../../schemas/operations.ts';
-import { ProblemError, type ProblemCode, type ProblemPart } from '../../schemas/problems.ts';
+import {
+  ProblemError,
+  renderProblem,
+  type ProblemCode,
+  type ProblemPart,
+} from '../../schemas/problems.ts';
 import { EXPLAIN_WORDS, encodeRequests } from '../../schemas/records.ts';
 import { STATUSES } from '../../schemas/statuses.ts';
 import { hex } from '../../schemas/words.ts';
@@ -89,7 +95,10 @@ for (const operation of OPERATIONS) {
       operation.results.filter((name) => said.has(name)),
       [],
     );
-    assert.ok(callSchema(operation.name));
+    const document = z.toJSONSchema(callSchema(operation.name)!, { io: 'input' });
+    const wanted = operation.arguments.slice(0, operation.wordsMin);
+    const names = wanted.filter(({ kind }) => kind !== 'flags').map(({ name }) => name);
+    assert.deepEqual(document.required ?? [], names);
   });
 }
 
@@ -224,6 +233,15 @@ test('members: names of an object prototype are unknown like any other', () => {
     refused(body, 'H_CLEAR_HPT', {}, 'field-unknown', [[name, /no member/]]);
   }
   assert.equal(({} as { polluted?: boolean }).polluted, undefined);
+});
+
+test('what a client sent comes back shortened', () => {
+  const long = 'y'.repeat(400_000);
+  const error = problemOf(() =>
+    parseCall({ [long]: 1, flags: [long], ptex: long, hcall: 'H_ENTER' }),
+  );
+  assert.ok(JSON.stringify(renderProblem(error)).length < 4000);
+  assert.ok(problemOf(() => parseBatch({ calls: [1], [long]: 1 })).detail.length < 400);
 });
 
 test('hcall, tag and explain: each refused when malformed', () => {
