@@ -5,6 +5,7 @@
 import { VERSION } from '../operations/version.ts';
 import type { Command } from './command.ts';
 import { call } from './commands/call.ts';
+import { demo } from './commands/demo.ts';
 import { group } from './commands/group.ts';
 import { create, guests, remove } from './commands/guests.ts';
 import { helpFor } from './commands/help.ts';
@@ -14,7 +15,7 @@ import { EXIT, explainError, usageError } from './errors.ts';
 import { complain, paint, print } from './output.ts';
 import { unknownWord } from './suggest.ts';
 
-const COMMANDS: Command[] = [serve, replay, guests, create, remove, call, group];
+const COMMANDS: Command[] = [serve, replay, guests, create, remove, call, group, demo];
 const help = helpFor(COMMANDS);
 COMMANDS.push(help);
 
@@ -23,7 +24,14 @@ async function run([name, ...words]: readonly string[]): Promise<number> {
   if (name === '--help' || name === '-h') return help.run([]);
   if (name === undefined) throw usageError('which command?');
   const command = COMMANDS.find((row) => row.name === name);
-  if (command === undefined) throw usageError(unknownWord('command', name, COMMANDS.map((row) => row.name)));
+  if (command === undefined)
+    throw usageError(
+      unknownWord(
+        'command',
+        name,
+        COMMANDS.map((row) => row.name),
+      ),
+    );
   if (words.includes('--help') || words.includes('-h')) return help.run([name]);
   return command.run(words);
 }

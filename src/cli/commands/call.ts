@@ -94,6 +94,6 @@ function answerText(answer: Json): string {
     lines.push(`  ${name.padEnd(width)}  ${Array.isArray(value) ? value.join(' ') : String(value)}`);
   }
   const why = explanation as Explanation | undefined;
-  if (why !== undefined) lines.push(`  because ${why.text} (rule ${why.rule})`);
+  if (why !== undefined) lines.push(`  ${why.text} (rule ${why.rule})`);
   return lines.join('\n');
 }

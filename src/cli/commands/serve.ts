@@ -1,7 +1,7 @@
 /** `hptd serve`: the daemon in the foreground, until a signal. The daemon itself is ../../main.ts. */
-import type { ServeOptions } from '../../operations/config.ts';
 import { type Command, parseWords } from '../command.ts';
-import { CliError, EXIT, usageError } from '../errors.ts';
+import { optionsFrom, startHere } from '../daemon-here.ts';
+import { EXIT, usageError } from '../errors.ts';
 import { print } from '../output.ts';
 import { readyLine } from './ready-line.ts';
 
@@ -20,35 +20,21 @@ export const serve: Command = {
 
 async function run(words: readonly string[]): Promise<number> {
   const { values, positionals } = parseWords('serve', words, {
-    listen: { type: 'string' }, processors: { type: 'string' }, 'log-level': { type: 'string' },
+    listen: { type: 'string' },
+    processors: { type: 'string' },
+    'log-level': { type: 'string' },
     'until-stdin-ends': { type: 'boolean', default: false },
   });
   if (positionals.length > 0) throw usageError(`serve takes no "${positionals[0]}"`, 'serve');
-  const options = await optionsFrom({
-    listen: values.listen, processors: values.processors, logLevel: values['log-level'],
+  const options = await optionsFrom('serve', {
+    listen: values.listen,
+    processors: values.processors,
+    logLevel: values['log-level'],
   });
-  const { serve: start } = await import('../../main.ts');
-  const daemon = await start(options).catch((error: NodeJS.ErrnoException) => {
-    throw isListening(error) ? new CliError(EXIT.unavailable, error.message, 'see "hptd help serve"') : error;
-  });
+  const daemon = await startHere(options, 'see "hptd help serve"');
   daemon.closeOnSignals();
   if (values['until-stdin-ends']) process.stdin.once('close', () => void daemon.close()).resume();
   print(readyLine(daemon.url));
   // From here on the daemon's own handles keep the process.
   return EXIT.ok;
-}
-
-/** The command line wins over the environment; what neither sets has a default. */
-async function optionsFrom(given: Record<string, string | undefined>): Promise<ServeOptions> {
-  const { optionsFromEnvironment, serveOptions } = await import('../../operations/config.ts');
-  const named = Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined));
-  const checked = serveOptions.safeParse({ ...optionsFromEnvironment(process.env), ...named });
-  if (checked.success) return checked.data;
-  const issue = checked.error.issues[0]!;
-  throw usageError(`${issue.path.join('.')}: ${issue.message}`, 'serve');
-}
-
-/** Errors of the address; everything else that keeps a daemon from starting is a defect. */
-function isListening(error: NodeJS.ErrnoException): boolean {
-  return ['EADDRINUSE', 'EACCES', 'EADDRNOTAVAIL', 'ENOENT', 'ENOTFOUND'].includes(error.code ?? '');
 }

@@ -1,0 +1,138 @@
+/**
+ * `hptd demo`, which is `npm start`: a daemon in this process, a guest with a real boot behind it, and what to try next.
+ */
+import { existsSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { streamUrl } from '../../client/address.ts';
+import { connectRest } from '../../client/rest.ts';
+import { connectStream } from '../../client/stream.ts';
+import { VERSION } from '../../operations/version.ts';
+import { type Command, parseWords } from '../command.ts';
+import { optionsFrom, startHere } from '../daemon-here.ts';
+import { CliError, EXIT, usageError } from '../errors.ts';
+import { grouped, paint, print } from '../output.ts';
+import { guestConfigFor, loadPlan } from '../replay/files.ts';
+import type { Plan } from '../replay/plan.ts';
+import { showProgress } from '../replay/progress.ts';
+import { describeMismatch } from '../replay/report.ts';
+import { type ReplayResult, runPlan } from '../replay/run.ts';
+import { tryNext } from './demo-lines.ts';
+
+export const DEMO_GUEST = 'demo';
+
+/** A Linux guest from firmware to init and off; samples/README.md tells where it comes from. */
+const SAMPLE = fileURLToPath(new URL('../../../samples/boot-p8-64k.jsonl.gz', import.meta.url));
+
+export const demo: Command = {
+  name: 'demo',
+  usage: 'demo [--listen HOST:PORT] [--processors N]',
+  summary: 'run a daemon, replay the boot of a guest, and say what to try',
+  help: () => `Runs a daemon with a guest "${DEMO_GUEST}" in it, replays the recorded boot of a Linux guest, prints
+commands to try on it, and serves until Ctrl-C. "npm start" runs this.
+
+  --listen HOST:PORT   where to listen (HPTD_LISTEN)
+  --processors N       worker threads that execute hcalls (HPTD_PROCESSORS)`,
+  run,
+};
+
+async function run(words: readonly string[]): Promise<number> {
+  const { values, positionals } = parseWords('demo', words, {
+    listen: { type: 'string' },
+    processors: { type: 'string' },
+  });
+  if (positionals.length > 0) throw usageError(`demo takes no "${positionals[0]}"`, 'demo');
+  const options = await optionsFrom('demo', {
+    listen: values.listen,
+    processors: values.processors,
+    // A demo is for people: what went well is not for them to read as JSON.
+    logLevel: process.env['HPTD_LOG_LEVEL'] ?? 'warn',
+  });
+  if (options.listen.startsWith('unix:')) {
+    throw usageError('the commands that demo prints need HOST:PORT, not a Unix socket', 'demo');
+  }
+  const plan = await loadSample();
+  const daemon = await startHere(
+    options,
+    'for example: npm start -- --listen 127.0.0.1:0 takes any free port',
+  );
+  daemon.closeOnSignals();
+  try {
+    print(
+      `hptd ${VERSION} is ready at ${paint('bold', daemon.url)}, with ${options.processors} processors`,
+    );
+    const result = await boot(daemon.url, plan);
+    if (!reportBoot(plan, result)) {
+      await daemon.close();
+      return EXIT.mismatch;
+    }
+    print(tryNext(daemon.url, DEMO_GUEST));
+    // From here on the daemon's own handles keep the process.
+    return EXIT.ok;
+  } catch (error) {
+    await daemon.close();
+    throw error;
+  }
+}
+
+async function loadSample(): Promise<Plan> {
+  if (!existsSync(SAMPLE)) {
+    throw new CliError(
+      EXIT.data,
+      `${SAMPLE} is missing`,
+      'it is part of the project: get it again with "git checkout samples"',
+    );
+  }
+  return loadPlan(SAMPLE);
+}
+
+/** As `hptd replay`, but the guest stays. */
+async function boot(daemon: string, plan: Plan): Promise<ReplayResult> {
+  const {
+    guest,
+    workload,
+    htabOrder,
+    ramBytes = 0,
+  } = plan.header as typeof plan.header & Record<string, unknown>;
+  await connectRest(daemon).createGuest(DEMO_GUEST, guestConfigFor(plan.header));
+  print(
+    `guest "${DEMO_GUEST}": a table of ${mebibytes(2 ** htabOrder)} for ${mebibytes(ramBytes)} of memory`,
+  );
+  print(
+    `replaying ${grouped(plan.hcalls)} recorded hcalls: ${String(guest)}, ${String(workload)} …`,
+  );
+  const stream = await connectStream(streamUrl(daemon, DEMO_GUEST), { role: 'host' });
+  let done = (): number => 0;
+  const clear = showProgress('booting', () => done());
+  try {
+    return await runPlan(plan, stream, {
+      onStart: (tell) => {
+        done = tell;
+      },
+    });
+  } finally {
+    clear();
+    await stream.close();
+  }
+}
+
+function mebibytes(bytes: number): string {
+  return `${bytes / 2 ** 20} MiB`;
+}
+
+/** Says how it went; true: as recorded. */
+function reportBoot(plan: Plan, result: ReplayResult): boolean {
+  const { mismatches, first, tableMatches, tableNotes, seconds } = result;
+  const rate = grouped(plan.hcalls / Math.max(seconds, 1e-6));
+  const took = `${grouped(plan.hcalls)} hcalls in ${(seconds * 1000).toFixed(0)} ms (${rate} hcalls/s)`;
+  if (mismatches === 0 && tableMatches === true) {
+    print(
+      `${paint('green', 'booted')}: ${took}; every answer and the whole table at the end compared: all as recorded`,
+    );
+    return true;
+  }
+  print(`${paint('red', 'not as recorded')}: ${took}; ${grouped(mismatches)} answers differ`);
+  for (const mismatch of first) print(describeMismatch('the sample', mismatch));
+  for (const note of tableNotes) print(note);
+  print('this is a defect of hptd: please report it');
+  return false;
+}
