@@ -28,9 +28,10 @@ export function pageHash(vsid: u64, offset: u64, baseShift: u32, large: bool): u
 
 /** dword 0's B and AVPN for a page. */
 export function avpnOf(vsid: u64, offset: u64, baseShift: u32, large: bool): u64 {
-  const va = (vsid << (large ? SHIFT_1T : SHIFT_256M)) | offset;
   const dropped = baseShift > <u32>AVPN_SHIFT ? ((<u64>1 << (<u64>baseShift - AVPN_SHIFT)) - 1) : 0;
-  const avpn = (((va >> AVPN_SHIFT) & ~dropped) << 7) & HPTE_V_AVPN;
+  // The virtual address has up to 78 bits: what lies above bit 23 is put together without it.
+  const above = (vsid << ((large ? SHIFT_1T : SHIFT_256M) - AVPN_SHIFT)) | (offset >> AVPN_SHIFT);
+  const avpn = ((above & ~dropped) << 7) & HPTE_V_AVPN;
   return large ? avpn | HPTE_V_1TB_SEG : avpn;
 }
 
