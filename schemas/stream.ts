@@ -19,7 +19,10 @@ export const binaryHello = z.object({
   limits: z.object({
     frameBytes: z.int().positive().describe('length of the longest frame'),
     creditBytes: z.int().positive().describe('what may be unanswered'),
-    frameOverheadBytes: z.int().min(0).describe("added to a frame's length when credits are counted"),
+    frameOverheadBytes: z
+      .int()
+      .min(0)
+      .describe("added to a frame's length when credits are counted"),
   }),
 });
 
@@ -45,6 +48,14 @@ export const CLOSE_CODES = [
   { code: 4400, meaning: 'a frame was malformed', advice: 'mend the client' },
   { code: 4408, meaning: 'pings were not answered', advice: 'connect again' },
   { code: 4410, meaning: 'the guest was deleted', advice: 'create it again' },
-  { code: 4413, meaning: 'more was in flight than credits allow', advice: 'wait for answers before sending more' },
-  { code: 4500, meaning: 'the guest failed', advice: "see the daemon's log, then delete the guest" },
+  {
+    code: 4413,
+    meaning: 'more was in flight than credits allow',
+    advice: 'wait for answers before sending more',
+  },
+  {
+    code: 4500,
+    meaning: 'the guest failed',
+    advice: "see the daemon's log, then delete the guest",
+  },
 ] as const;

@@ -10,7 +10,9 @@ import { MEMSLOTS_MAX } from './limits.ts';
 export const TRACE_FORMAT = 'hpt-trace/1';
 
 /** The words stay strings: a trace has millions, and only its encoder knows where they go. */
-const traceWord = z.string().regex(/^0x[0-9a-fA-F]{1,16}$/, 'a word is "0x" and 1 to 16 hexadecimal digits');
+const traceWord = z
+  .string()
+  .regex(/^0x[0-9a-fA-F]{1,16}$/, 'a word is "0x" and 1 to 16 hexadecimal digits');
 const bytes = z.int().positive();
 const order = z.int().min(0).max(46);
 
@@ -56,10 +58,18 @@ export const htabReadEvent = z.looseObject({
   op: z.literal('HTAB_READ'),
   args: words.length(1),
   ret,
-  out: z.array(z.string().regex(/^([0-9a-fA-F]{2})*$/, 'table stream bytes are pairs of hexadecimal digits')).max(1).default([]),
+  out: z
+    .array(
+      z.string().regex(/^([0-9a-fA-F]{2})*$/, 'table stream bytes are pairs of hexadecimal digits'),
+    )
+    .max(1)
+    .default([]),
 });
 
-export const referenceEvent = z.looseObject({ op: z.enum(['SET_R', 'SET_C']), ptex: z.int().min(0) });
+export const referenceEvent = z.looseObject({
+  op: z.enum(['SET_R', 'SET_C']),
+  ptex: z.int().min(0),
+});
 export const resetEvent = z.looseObject({ op: z.literal('HPT_RESET'), order });
 export const bareEvent = z.looseObject({ op: z.string().min(1) });
 
@@ -67,7 +77,10 @@ export const endEvent = z.looseObject({
   op: z.literal('END'),
   order: order.optional(),
   validEntries: z.int().min(0).optional(),
-  tableSha256: z.string().regex(/^[0-9a-f]{64}$/, 'a SHA-256 is 64 lower-case hexadecimal digits').optional(),
+  tableSha256: z
+    .string()
+    .regex(/^[0-9a-f]{64}$/, 'a SHA-256 is 64 lower-case hexadecimal digits')
+    .optional(),
 });
 
 export type TraceHeader = z.output<typeof traceHeader>;

@@ -29,7 +29,10 @@ export function parseWords<const Options extends ParseArgsOptionsConfig>(
 }
 
 /** The options of every command that speaks to a running daemon. */
-export const DAEMON_OPTIONS = { url: { type: 'string' }, json: { type: 'boolean', default: false } } as const;
+export const DAEMON_OPTIONS = {
+  url: { type: 'string' },
+  json: { type: 'boolean', default: false },
+} as const;
 
 export const DAEMON_OPTIONS_HELP = `  --url URL   the daemon: http://HOST:PORT or unix:PATH (HPTD_URL, else ${DEFAULT_URL})
   --json      print JSON instead of a table`;
@@ -46,10 +49,19 @@ export function daemonUrl(command: string, option: string | undefined): string {
 }
 
 /** A whole number within bounds, or a usage error that names the option. */
-export function wholeNumber(command: string, name: string, text: string, least: number, most: number): number {
+export function wholeNumber(
+  command: string,
+  name: string,
+  text: string,
+  least: number,
+  most: number,
+): number {
   const value = /^\d{1,15}$/.test(text) ? Number(text) : Number.NaN;
   if (!(value >= least && value <= most)) {
-    throw usageError(`${name} takes a whole number from ${least} to ${most}, not "${text}"`, command);
+    throw usageError(
+      `${name} takes a whole number from ${least} to ${most}, not "${text}"`,
+      command,
+    );
   }
   return value;
 }

@@ -2,8 +2,18 @@
  * The fields of an entry's two dwords, by name: what a person needs to see why two of them differ.
  */
 import {
-  DWORD0_BITS, HPTE_R_C, HPTE_R_KEY_HI, HPTE_R_KEY_LO, HPTE_R_N, HPTE_R_PP, HPTE_R_PP0, HPTE_R_R, HPTE_R_RPN, HPTE_R_TS,
-  HPTE_V_AVPN, HPTE_V_B,
+  DWORD0_BITS,
+  HPTE_R_C,
+  HPTE_R_KEY_HI,
+  HPTE_R_KEY_LO,
+  HPTE_R_N,
+  HPTE_R_PP,
+  HPTE_R_PP0,
+  HPTE_R_R,
+  HPTE_R_RPN,
+  HPTE_R_TS,
+  HPTE_V_AVPN,
+  HPTE_V_B,
 } from '../../schemas/hpte.ts';
 
 export interface Field {
@@ -54,7 +64,11 @@ function fieldValue(field: Field, word: bigint): bigint {
 }
 
 /** `R 0 instead of 1, PP 3 instead of 2`: the fields in which a word is not what it should be. */
-export function differingFields(fields: readonly Field[], expected: bigint, actual: bigint): string {
+export function differingFields(
+  fields: readonly Field[],
+  expected: bigint,
+  actual: bigint,
+): string {
   return fields
     .filter((field) => ((expected ^ actual) & field.mask) !== 0n)
     .map((field) => {

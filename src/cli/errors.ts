@@ -4,7 +4,14 @@
  */
 import { RefusedError, StreamEndedError, UnavailableError } from '../client/errors.ts';
 
-export const EXIT = { ok: 0, mismatch: 1, usage: 64, data: 65, unavailable: 69, internal: 70 } as const;
+export const EXIT = {
+  ok: 0,
+  mismatch: 1,
+  usage: 64,
+  data: 65,
+  unavailable: 69,
+  internal: 70,
+} as const;
 
 export class CliError extends Error {
   override readonly name = 'CliError';
@@ -19,20 +26,32 @@ export class CliError extends Error {
 }
 
 export function usageError(message: string, command?: string): CliError {
-  return new CliError(EXIT.usage, message, `see "hptd help${command === undefined ? '' : ` ${command}`}"`);
+  return new CliError(
+    EXIT.usage,
+    message,
+    `see "hptd help${command === undefined ? '' : ` ${command}`}"`,
+  );
 }
 
 /** What an error of any origin means for the person at the terminal. */
 export function explainError(error: unknown): CliError {
   if (error instanceof CliError) return error;
-  if (error instanceof UnavailableError) return new CliError(EXIT.unavailable, error.message, error.advice);
+  if (error instanceof UnavailableError)
+    return new CliError(EXIT.unavailable, error.message, error.advice);
   if (error instanceof StreamEndedError) {
-    const exitCode = error.code === 4400 || error.code === 4413 || error.code === 4500 ? EXIT.internal : EXIT.unavailable;
+    const exitCode =
+      error.code === 4400 || error.code === 4413 || error.code === 4500
+        ? EXIT.internal
+        : EXIT.unavailable;
     return new CliError(exitCode, error.message, error.advice);
   }
   if (error instanceof RefusedError) return explainRefusal(error);
   const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
-  return new CliError(EXIT.internal, text, 'this is a defect of hptd: please report it with the command that showed it');
+  return new CliError(
+    EXIT.internal,
+    text,
+    'this is a defect of hptd: please report it with the command that showed it',
+  );
 }
 
 function explainRefusal(refused: RefusedError): CliError {

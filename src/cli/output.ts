@@ -1,10 +1,14 @@
 /** What people see: plain tables and colours, the latter only on a terminal that wants them (NO_COLOR). */
-import { styleText } from 'node:util';
+import { stripVTControlCharacters, styleText } from 'node:util';
 
 type Format = Parameters<typeof styleText>[0];
 
 /** `stream` decides: a terminal gets colour, a file or NO_COLOR does not. */
-export function paint(format: Format, text: string, stream: NodeJS.WriteStream = process.stdout): string {
+export function paint(
+  format: Format,
+  text: string,
+  stream: NodeJS.WriteStream = process.stdout,
+): string {
   return styleText(format, text, { stream, validateStream: true });
 }
 
@@ -16,20 +20,22 @@ export interface Column {
 /** Columns as wide as their widest cell; numbers to the right. Cells may carry colour. */
 export function table(columns: readonly Column[], rows: readonly (readonly string[])[]): string {
   const widths = columns.map((column, i) =>
-    Math.max(column.title.length, ...rows.map((row) => plain(row[i] ?? '').length)));
+    Math.max(
+      column.title.length,
+      ...rows.map((row) => stripVTControlCharacters(row[i] ?? '').length),
+    ),
+  );
   const line = (cells: readonly string[]): string =>
-    columns.map((column, i) => pad(cells[i] ?? '', widths[i]!, column.right === true)).join('  ').trimEnd();
+    columns
+      .map((column, i) => pad(cells[i] ?? '', widths[i]!, column.right === true))
+      .join('  ')
+      .trimEnd();
   return [paint('bold', line(columns.map((column) => column.title))), ...rows.map(line)].join('\n');
 }
 
 function pad(cell: string, width: number, right: boolean): string {
-  const space = ' '.repeat(width - plain(cell).length);
+  const space = ' '.repeat(width - stripVTControlCharacters(cell).length);
   return right ? space + cell : cell + space;
-}
-
-function plain(cell: string): string {
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: colours are control characters
-  return cell.replace(/\u001b\[[0-9;]*m/g, '');
 }
 
 export function printJson(value: unknown): void {

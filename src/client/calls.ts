@@ -2,7 +2,13 @@
  * Records in, answers out, over a stream: the comfortable form, with an object per hcall. Calls may overlap; each is
  * answered in order. It becomes the stream's listener, so one stream is used either through this or raw.
  */
-import { type AnswerRecord, decodeAnswers, encodeRequests, type RequestRecord, requestBytes } from '../../schemas/records.ts';
+import {
+  type AnswerRecord,
+  decodeAnswers,
+  encodeRequests,
+  type RequestRecord,
+  requestBytes,
+} from '../../schemas/records.ts';
 import type { HcallStream } from './stream.ts';
 
 export interface Calls {
@@ -41,17 +47,26 @@ export function openCalls(stream: HcallStream): Calls {
 
 /** Frames wait for credits inside the stream, in order, so that overlapping calls do not mix. */
 async function sendAll(stream: HcallStream, records: readonly RequestRecord[]): Promise<void> {
-  const waits: (Promise<void> | undefined)[] = [];
-  for (const frame of frames(records, stream.hello.limits.frameBytes)) waits.push(stream.sendFrame(frame.bytes, frame.records));
+  const waits: Promise<void>[] = [];
+  for (const frame of frames(records, stream.hello.limits.frameBytes)) {
+    const wait = stream.sendFrame(frame.bytes, frame.records);
+    if (wait !== undefined) waits.push(wait);
+  }
   await Promise.all(waits);
 }
 
-function frames(records: readonly RequestRecord[], frameBytes: number): { bytes: Uint8Array; records: number }[] {
+function frames(
+  records: readonly RequestRecord[],
+  frameBytes: number,
+): { bytes: Uint8Array; records: number }[] {
   const cut: { bytes: Uint8Array; records: number }[] = [];
   for (let first = 0; first < records.length; ) {
     let end = first;
     let bytes = 0;
-    while (end < records.length && (end === first || bytes + requestBytes(records[end]!) <= frameBytes)) {
+    while (
+      end < records.length &&
+      (end === first || bytes + requestBytes(records[end]!) <= frameBytes)
+    ) {
       bytes += requestBytes(records[end]!);
       end++;
     }

@@ -13,7 +13,13 @@ export class RefusedError extends Error {
   readonly status: number;
   readonly advice: string;
 
-  constructor(problem: { code: string; title: string; detail: string; status: number; advice: string }) {
+  constructor(problem: {
+    code: string;
+    title: string;
+    detail: string;
+    status: number;
+    advice: string;
+  }) {
     super(problem.detail === '' ? problem.title : problem.detail);
     this.code = problem.code;
     this.title = problem.title;
@@ -44,7 +50,8 @@ export class StreamEndedError extends Error {
 
   constructor(code: number, reason: string) {
     const known = CLOSE_CODES.find((row) => row.code === code);
-    const meaning = known?.meaning ?? (code === 1006 ? 'the connection was lost' : 'the stream was closed');
+    const meaning =
+      known?.meaning ?? (code === 1006 ? 'the connection was lost' : 'the stream was closed');
     super(`${meaning} (close code ${code}${reason === '' ? '' : `: ${reason}`})`);
     this.code = code;
     this.reason = reason;

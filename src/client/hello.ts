@@ -25,7 +25,8 @@ export async function awaitHello(socket: WebSocket, millis: number): Promise<Bin
       outcome.resolve(refused(response));
     },
     error: (error: Error) => outcome.reject(unavailable(socket.url, error)),
-    close: (code: number, reason: Buffer) => outcome.reject(new StreamEndedError(code, reason.toString())),
+    close: (code: number, reason: Buffer) =>
+      outcome.reject(new StreamEndedError(code, reason.toString())),
   };
   for (const [event, listener] of Object.entries(listeners)) socket.on(event, listener);
   try {
@@ -45,7 +46,9 @@ function parseHello(data: Buffer, isBinary: boolean): BinaryHello {
   const checked = binaryHello.safeParse(JSON.parse(data.toString()));
   if (!checked.success) {
     const issue = checked.error.issues[0]!;
-    throw new ProtocolError(`the daemon's hello is not understood: ${issue.path.join('.')}: ${issue.message}`);
+    throw new ProtocolError(
+      `the daemon's hello is not understood: ${issue.path.join('.')}: ${issue.message}`,
+    );
   }
   return checked.data;
 }

@@ -35,7 +35,10 @@ function members(body: string): Record<string, unknown> {
 
 export function unavailable(where: string, cause: unknown): UnavailableError {
   const code = (cause as NodeJS.ErrnoException).code;
-  const why = code === 'ECONNREFUSED' || code === 'ENOENT' ? 'nothing listens there' : (cause as Error).message || String(code);
+  const why =
+    code === 'ECONNREFUSED' || code === 'ENOENT'
+      ? 'nothing listens there'
+      : (cause as Error).message || String(code);
   return new UnavailableError(
     `no daemon answers at ${where}: ${why}`,
     'start one with "hptd serve", or name another with --url',

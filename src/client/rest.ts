@@ -27,7 +27,8 @@ const REQUEST_MILLIS = 30_000;
 
 /** `daemon`: http://HOST:PORT or unix:PATH. Connects with the first request. */
 export function connectRest(daemon: string): Rest {
-  const send = (method: string, path: string, body?: unknown): Promise<unknown> => sendRequest(daemon, method, path, body);
+  const send = (method: string, path: string, body?: unknown): Promise<unknown> =>
+    sendRequest(daemon, method, path, body);
   const guestPath = (name: string): string => `/v1/guests/${encodeURIComponent(name)}`;
   const object = async (method: string, path: string, body?: unknown): Promise<Json> =>
     (await send(method, path, body)) as Json;
@@ -41,7 +42,8 @@ export function connectRest(daemon: string): Rest {
       const answer = await send('GET', '/v1/guests');
       return (Array.isArray(answer) ? answer : (answer as { guests: Json[] }).guests) as Json[];
     },
-    call: (guest, hcall, arguments_) => object('POST', `${guestPath(guest)}/hcalls/${encodeURIComponent(hcall)}`, arguments_),
+    call: (guest, hcall, arguments_) =>
+      object('POST', `${guestPath(guest)}/hcalls/${encodeURIComponent(hcall)}`, arguments_),
     control: (guest, operation, arguments_) =>
       object('POST', `${guestPath(guest)}/control/${encodeURIComponent(operation)}`, arguments_),
     getGroup: (guest, group) => object('GET', `${guestPath(guest)}/hpt/groups/${group}`),
@@ -49,13 +51,23 @@ export function connectRest(daemon: string): Rest {
   };
 }
 
-async function sendRequest(daemon: string, method: string, path: string, body: unknown): Promise<unknown> {
+async function sendRequest(
+  daemon: string,
+  method: string,
+  path: string,
+  body: unknown,
+): Promise<unknown> {
   const { status, text } = await exchange(daemon, method, path, body);
   if (status < 200 || status > 299) throw problemOf(status, text);
   return text === '' ? undefined : (JSON.parse(text) as unknown);
 }
 
-function exchange(daemon: string, method: string, path: string, body: unknown): Promise<{ status: number; text: string }> {
+function exchange(
+  daemon: string,
+  method: string,
+  path: string,
+  body: unknown,
+): Promise<{ status: number; text: string }> {
   const { origin, socketPath } = daemonAddress(daemon);
   const payload = body === undefined ? undefined : JSON.stringify(body);
   const start = origin.protocol === 'https:' ? httpsRequest : httpRequest;
@@ -64,9 +76,10 @@ function exchange(daemon: string, method: string, path: string, body: unknown): 
       method,
       ...(socketPath === undefined ? {} : { socketPath }),
       signal: AbortSignal.timeout(REQUEST_MILLIS),
-      headers: payload === undefined
-        ? {}
-        : { 'content-type': 'application/json', 'content-length': Buffer.byteLength(payload) },
+      headers:
+        payload === undefined
+          ? {}
+          : { 'content-type': 'application/json', 'content-length': Buffer.byteLength(payload) },
     });
     request.on('error', (error) => reject(unavailable(daemon, error)));
     request.on('response', (response) => {

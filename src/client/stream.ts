@@ -68,8 +68,12 @@ const CONNECT_MILLIS = 10_000;
 const SILENCE_MILLIS = 60_000;
 const CLOSE_MILLIS = 2_000;
 
-export async function connectStream(url: string, options: StreamOptions = {}): Promise<HcallStream> {
-  const target = options.role === undefined ? url : `${url}${url.includes('?') ? '&' : '?'}role=${options.role}`;
+export async function connectStream(
+  url: string,
+  options: StreamOptions = {},
+): Promise<HcallStream> {
+  const target =
+    options.role === undefined ? url : `${url}${url.includes('?') ? '&' : '?'}role=${options.role}`;
   const socket = new WebSocket(target, [STREAM_PROTOCOL], {
     perMessageDeflate: false,
     handshakeTimeout: options.connectMillis ?? CONNECT_MILLIS,
@@ -83,8 +87,14 @@ export async function connectStream(url: string, options: StreamOptions = {}): P
 
 function openStream(socket: WebSocket, hello: BinaryHello, silenceMillis: number): HcallStream {
   const state: State = {
-    socket, hello, credits: openCredits(hello.limits.creditBytes), waiting: [], draining: [],
-    listener: () => {}, lively: false, failure: undefined,
+    socket,
+    hello,
+    credits: openCredits(hello.limits.creditBytes),
+    waiting: [],
+    draining: [],
+    listener: () => {},
+    lively: false,
+    failure: undefined,
   };
   const ended = Promise.withResolvers<StreamEndedError>();
   const watch = watchSilence(state, silenceMillis);
@@ -118,7 +128,9 @@ function openStream(socket: WebSocket, hello: BinaryHello, silenceMillis: number
 function sendFrame(state: State, frame: Uint8Array, records: number): Promise<void> | undefined {
   const { frameBytes, creditBytes } = state.hello.limits;
   if (frame.byteLength > frameBytes || frameCost(state, frame) > creditBytes) {
-    throw new RangeError(`a frame of ${frame.byteLength} bytes is longer than the daemon's limit of ${frameBytes}`);
+    throw new RangeError(
+      `a frame of ${frame.byteLength} bytes is longer than the daemon's limit of ${frameBytes}`,
+    );
   }
   if (state.failure !== undefined) return Promise.reject(state.failure);
   if (state.waiting.length === 0 && trySend(state, frame, records)) return undefined;
@@ -199,7 +211,10 @@ function fail(state: State, error: Error): void {
 function watchSilence(state: State, silenceMillis: number): NodeJS.Timeout {
   const timer = setInterval(() => {
     if (state.credits.unanswered > 0 && !state.lively) {
-      fail(state, new StreamEndedError(1006, `no answer for ${Math.round(silenceMillis / 1000)} s`));
+      fail(
+        state,
+        new StreamEndedError(1006, `no answer for ${Math.round(silenceMillis / 1000)} s`),
+      );
       state.socket.terminate();
     }
     state.lively = false;

@@ -8,7 +8,12 @@ import { gzipSync } from 'node:zlib';
 export type TraceLine = Record<string, unknown>;
 
 export const HEADER: TraceLine = {
-  format: 'hpt-trace/1', name: 'made by a test', htabOrder: 18, ramBytes: 64 * 1024 * 1024, vcpus: 1, ordered: true,
+  format: 'hpt-trace/1',
+  name: 'made by a test',
+  htabOrder: 18,
+  ramBytes: 64 * 1024 * 1024,
+  vcpus: 1,
+  ordered: true,
 };
 
 export function traceText(events: readonly TraceLine[], header: TraceLine = {}): string {
@@ -39,8 +44,13 @@ const SHARED = fileURLToPath(new URL('../../../shared/', import.meta.url));
 export function recorded(folder: 'traces' | 'vectors'): string[] {
   const path = join(SHARED, folder);
   if (!existsSync(path)) {
-    process.stderr.write(`the folder shared/${folder} beside the repository is missing: recorded files are not tested\n`);
+    process.stderr.write(
+      `the folder shared/${folder} beside the repository is missing: recorded files are not tested\n`,
+    );
     return [];
   }
-  return readdirSync(path).filter((name) => name.endsWith('.jsonl.gz')).sort().map((name) => join(path, name));
+  return readdirSync(path)
+    .filter((name) => name.endsWith('.jsonl.gz'))
+    .sort()
+    .map((name) => join(path, name));
 }

@@ -20,7 +20,11 @@ export interface FakeOptions {
   readonly answersPerFrame?: number;
   readonly hello?: (text: string) => string | Buffer;
   /** Answers REST; undefined: as a daemon that has every guest. */
-  readonly rest?: (method: string, path: string, body: unknown) => { status: number; body?: unknown } | undefined;
+  readonly rest?: (
+    method: string,
+    path: string,
+    body: unknown,
+  ) => { status: number; body?: unknown } | undefined;
 }
 
 export interface FakeDaemon {
@@ -45,13 +49,21 @@ export async function startFakeDaemon(options: FakeOptions = {}): Promise<FakeDa
   const server = createServer((request, response) => {
     void answerRest(daemon, options, request, response);
   });
-  const sockets = new WebSocketServer({ server, perMessageDeflate: false, handleProtocols: () => 'hptd.v1' });
+  const sockets = new WebSocketServer({
+    server,
+    perMessageDeflate: false,
+    handleProtocols: () => 'hptd.v1',
+  });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   let held = false;
   const pump: (() => void)[] = [];
   const daemon: FakeDaemon = {
     url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
-    faults: [], requests: [], frames: 0, mostInFlight: 0, sockets: sockets.clients as Set<WebSocket>,
+    faults: [],
+    requests: [],
+    frames: 0,
+    mostInFlight: 0,
+    sockets: sockets.clients,
     hold: () => {
       held = true;
     },
@@ -68,7 +80,16 @@ export async function startFakeDaemon(options: FakeOptions = {}): Promise<FakeDa
   };
   sockets.on('connection', (socket, request) => {
     const role = new URL(request.url!, daemon.url).searchParams.get('role') ?? 'guest';
-    const text = JSON.stringify({ type: 'hello', protocol: 'hptd.v1', version: '0', guest: 'g', role, processor: 0, order: 18, limits });
+    const text = JSON.stringify({
+      type: 'hello',
+      protocol: 'hptd.v1',
+      version: '0',
+      guest: 'g',
+      role,
+      processor: 0,
+      order: 18,
+      limits,
+    });
     socket.send(options.hello?.(text) ?? text);
     pump.push(serveStream(daemon, socket, options, () => held));
   });
@@ -76,7 +97,12 @@ export async function startFakeDaemon(options: FakeOptions = {}): Promise<FakeDa
 }
 
 /** Returns what sends the answers that wait. */
-function serveStream(daemon: FakeDaemon, socket: WebSocket, options: FakeOptions, held: () => boolean): () => void {
+function serveStream(
+  daemon: FakeDaemon,
+  socket: WebSocket,
+  options: FakeOptions,
+  held: () => boolean,
+): () => void {
   const limits = options.limits ?? LIMITS;
   const frames: { cost: number; unanswered: number }[] = [];
   const answers: AnswerRecord[] = [];
@@ -108,7 +134,10 @@ function serveStream(daemon: FakeDaemon, socket: WebSocket, options: FakeOptions
     if (data.length > limits.frameBytes) daemon.faults.push(`a frame of ${data.length} bytes`);
     if (inFlight > limits.creditBytes) daemon.faults.push(`${inFlight} bytes in flight`);
     for (const request of requests) {
-      answers.push({ tag: request.tag, ...(options.answer?.(request) ?? { status: 0, words: [] }) });
+      answers.push({
+        tag: request.tag,
+        ...(options.answer?.(request) ?? { status: 0, words: [] }),
+      });
     }
     schedule();
   });
@@ -123,33 +152,49 @@ function decodeRequests(daemon: FakeDaemon, data: Buffer): FakeRequest[] {
     if (count >> 12 !== 1) daemon.faults.push(`record version ${count >> 12}`);
     const end = at + HEADER_BYTES + 8 * (count & 0xfff);
     const words: bigint[] = [];
-    for (let word = at + HEADER_BYTES; word < end && word + 8 <= data.length; word += 8) words.push(data.readBigUInt64LE(word));
+    for (let word = at + HEADER_BYTES; word < end && word + 8 <= data.length; word += 8)
+      words.push(data.readBigUInt64LE(word));
     requests.push({ opcode: data.readUInt16LE(at), tag: data.readUInt32LE(at + 4), words });
     at = end;
   }
-  if (at !== data.length || data.length === 0) daemon.faults.push(`a frame of ${data.length} bytes ends inside a record`);
+  if (at !== data.length || data.length === 0)
+    daemon.faults.push(`a frame of ${data.length} bytes ends inside a record`);
   return requests;
 }
 
 function encodeAnswers(answers: readonly AnswerRecord[]): Buffer {
-  return Buffer.concat(answers.map(({ tag, status, words }) => {
-    const bytes = Buffer.alloc(HEADER_BYTES + 8 * words.length);
-    bytes.writeInt16LE(status, 0);
-    bytes.writeUInt16LE(words.length, 2);
-    bytes.writeUInt32LE(tag, 4);
-    words.forEach((word, i) => bytes.writeBigUInt64LE(word, HEADER_BYTES + 8 * i));
-    return bytes;
-  }));
+  return Buffer.concat(
+    answers.map(({ tag, status, words }) => {
+      const bytes = Buffer.alloc(HEADER_BYTES + 8 * words.length);
+      bytes.writeInt16LE(status, 0);
+      bytes.writeUInt16LE(words.length, 2);
+      bytes.writeUInt32LE(tag, 4);
+      words.forEach((word, i) => bytes.writeBigUInt64LE(word, HEADER_BYTES + 8 * i));
+      return bytes;
+    }),
+  );
 }
 
-async function answerRest(daemon: FakeDaemon, options: FakeOptions, request: IncomingMessage, response: ServerResponse): Promise<void> {
+async function answerRest(
+  daemon: FakeDaemon,
+  options: FakeOptions,
+  request: IncomingMessage,
+  response: ServerResponse,
+): Promise<void> {
   const chunks: Buffer[] = [];
   for await (const chunk of request) chunks.push(chunk as Buffer);
   const text = Buffer.concat(chunks).toString();
   const [method, path] = [request.method!, request.url!];
   daemon.requests.push(`${method} ${path}`);
   const body: unknown = text === '' ? undefined : JSON.parse(text);
-  const answer = options.rest?.(method, path, body) ?? { status: method === 'DELETE' ? 204 : 200, body: {} };
-  response.writeHead(answer.status, { 'content-type': answer.status >= 400 ? 'application/problem+json' : 'application/json' });
-  response.end(answer.body === undefined || answer.status === 204 ? undefined : JSON.stringify(answer.body));
+  const answer = options.rest?.(method, path, body) ?? {
+    status: method === 'DELETE' ? 204 : 200,
+    body: {},
+  };
+  response.writeHead(answer.status, {
+    'content-type': answer.status >= 400 ? 'application/problem+json' : 'application/json',
+  });
+  response.end(
+    answer.body === undefined || answer.status === 204 ? undefined : JSON.stringify(answer.body),
+  );
 }

@@ -4,11 +4,19 @@ import { test } from 'node:test';
 import { encodeRequests, type RequestRecord } from '../../schemas/records.ts';
 import { streamUrl } from '../../src/client/address.ts';
 import { openCalls } from '../../src/client/calls.ts';
-import { ProtocolError, RefusedError, StreamEndedError, UnavailableError } from '../../src/client/errors.ts';
+import {
+  ProtocolError,
+  RefusedError,
+  StreamEndedError,
+  UnavailableError,
+} from '../../src/client/errors.ts';
 import { connectStream } from '../../src/client/stream.ts';
 import { type FakeDaemon, type FakeOptions, startFakeDaemon } from './fake-daemon.ts';
 
-async function withDaemon(options: FakeOptions, body: (daemon: FakeDaemon) => Promise<void>): Promise<void> {
+async function withDaemon(
+  options: FakeOptions,
+  body: (daemon: FakeDaemon) => Promise<void>,
+): Promise<void> {
   const daemon = await startFakeDaemon(options);
   try {
     await body(daemon);
@@ -21,23 +29,35 @@ async function withDaemon(options: FakeOptions, body: (daemon: FakeDaemon) => Pr
 const echo = ({ words }: { words: readonly bigint[] }) => ({ status: 0, words: [...words] });
 
 function reads(count: number, first = 0): RequestRecord[] {
-  return Array.from({ length: count }, (_, i) => ({ opcode: 0x0c, tag: first + i, words: [0n, BigInt(first + i)] }));
+  return Array.from({ length: count }, (_, i) => ({
+    opcode: 0x0c,
+    tag: first + i,
+    words: [0n, BigInt(first + i)],
+  }));
 }
 
-test('hello is checked and shown, and the role is asked for', () => withDaemon({}, async (daemon) => {
-  const stream = await connectStream(streamUrl(daemon.url, 'g'), { role: 'host' });
-  assert.equal(stream.hello.role, 'host');
-  assert.equal(stream.hello.limits.creditBytes, 524288);
-  await stream.close();
-  assert.equal((await stream.ended).code, 1000);
-}));
+test('hello is checked and shown, and the role is asked for', () =>
+  withDaemon({}, async (daemon) => {
+    const stream = await connectStream(streamUrl(daemon.url, 'g'), { role: 'host' });
+    assert.equal(stream.hello.role, 'host');
+    assert.equal(stream.hello.limits.creditBytes, 524288);
+    await stream.close();
+    assert.equal((await stream.ended).code, 1000);
+  }));
 
 test('calls that overlap are answered in order, however the daemon cuts its frames', () =>
   withDaemon({ answer: echo, answersPerFrame: 3 }, async (daemon) => {
     const stream = await connectStream(streamUrl(daemon.url, 'g'));
     const calls = openCalls(stream);
-    const [one, two, three] = await Promise.all([calls.call(reads(5)), calls.call(reads(1, 5)), calls.call(reads(7, 6))]);
-    assert.deepEqual([...one, ...two, ...three].map(({ tag }) => tag), Array.from({ length: 13 }, (_, i) => i));
+    const [one, two, three] = await Promise.all([
+      calls.call(reads(5)),
+      calls.call(reads(1, 5)),
+      calls.call(reads(7, 6)),
+    ]);
+    assert.deepEqual(
+      [...one, ...two, ...three].map(({ tag }) => tag),
+      Array.from({ length: 13 }, (_, i) => i),
+    );
     assert.deepEqual(three[6]!.words, [0n, 12n]);
     assert.deepEqual(await calls.call([]), []);
     await stream.close();
@@ -81,39 +101,50 @@ test('a frame over the limits is refused before it is sent', () => {
   const limits = { frameBytes: 100, creditBytes: 60, frameOverheadBytes: 8 };
   return withDaemon({ limits }, async (daemon) => {
     const stream = await connectStream(streamUrl(daemon.url, 'g'));
-    assert.throws(() => stream.sendFrame(encodeRequests(reads(5)), 5), /longer than the daemon's limit of 100/);
+    assert.throws(
+      () => stream.sendFrame(encodeRequests(reads(5)), 5),
+      /longer than the daemon's limit of 100/,
+    );
     assert.throws(() => stream.sendFrame(encodeRequests(reads(3)), 3), RangeError);
     assert.equal(daemon.frames, 0);
     await stream.close();
   });
 });
 
-test('a close code becomes an error that says what to do', () => withDaemon({ answer: echo }, async (daemon) => {
-  const stream = await connectStream(streamUrl(daemon.url, 'g'));
-  daemon.hold();
-  const call = openCalls(stream).call(reads(3));
-  const draining = stream.drained();
-  for (const socket of daemon.sockets) socket.close(4410, 'g is gone');
-  const error: StreamEndedError = await call.then(() => assert.fail('answered'), (reason) => reason);
-  assert.ok(error instanceof StreamEndedError);
-  assert.equal(error.code, 4410);
-  assert.match(error.message, /the guest was deleted \(close code 4410: g is gone\)/);
-  assert.equal(error.advice, 'create it again');
-  await assert.rejects(draining, StreamEndedError);
-  await assert.rejects(async () => stream.sendFrame(encodeRequests(reads(1)), 1), StreamEndedError);
-}));
+test('a close code becomes an error that says what to do', () =>
+  withDaemon({ answer: echo }, async (daemon) => {
+    const stream = await connectStream(streamUrl(daemon.url, 'g'));
+    daemon.hold();
+    const call = openCalls(stream).call(reads(3));
+    const draining = stream.drained();
+    for (const socket of daemon.sockets) socket.close(4410, 'g is gone');
+    const error: StreamEndedError = await call.then(
+      () => assert.fail('answered'),
+      (reason) => reason,
+    );
+    assert.ok(error instanceof StreamEndedError);
+    assert.equal(error.code, 4410);
+    assert.match(error.message, /the guest was deleted \(close code 4410: g is gone\)/);
+    assert.equal(error.advice, 'create it again');
+    await assert.rejects(draining, StreamEndedError);
+    await assert.rejects(
+      async () => stream.sendFrame(encodeRequests(reads(1)), 1),
+      StreamEndedError,
+    );
+  }));
 
-test('a lost connection and a silent daemon are errors too', () => withDaemon({ answer: echo }, async (daemon) => {
-  const lost = await connectStream(streamUrl(daemon.url, 'g'));
-  const call = openCalls(lost).call(reads(1));
-  daemon.hold();
-  for (const socket of daemon.sockets) socket.terminate();
-  await assert.rejects(call, (error: StreamEndedError) => error.code === 1006);
-  const mute = await connectStream(streamUrl(daemon.url, 'g'), { silenceMillis: 20 });
-  const unheard = mute.sendFrame(encodeRequests(reads(1)), 1);
-  assert.equal(unheard, undefined);
-  await assert.rejects(mute.drained(), /no answer for/);
-}));
+test('a lost connection and a silent daemon are errors too', () =>
+  withDaemon({ answer: echo }, async (daemon) => {
+    const lost = await connectStream(streamUrl(daemon.url, 'g'));
+    const call = openCalls(lost).call(reads(1));
+    daemon.hold();
+    for (const socket of daemon.sockets) socket.terminate();
+    await assert.rejects(call, (error: StreamEndedError) => error.code === 1006);
+    const mute = await connectStream(streamUrl(daemon.url, 'g'), { silenceMillis: 20 });
+    const unheard = mute.sendFrame(encodeRequests(reads(1)), 1);
+    assert.equal(unheard, undefined);
+    await assert.rejects(mute.drained(), /no answer for/);
+  }));
 
 test('answers nobody asked for, and halves of answers, end the stream as protocol errors', () =>
   withDaemon({}, async (daemon) => {
@@ -125,14 +156,15 @@ test('answers nobody asked for, and halves of answers, end the stream as protoco
     }
   }));
 
-test('an answer listener that throws ends the stream, not the process', () => withDaemon({ answer: echo }, async (daemon) => {
-  const stream = await connectStream(streamUrl(daemon.url, 'g'));
-  stream.onAnswers(() => {
-    throw new Error('listener fell over');
-  });
-  await stream.sendFrame(encodeRequests(reads(1)), 1);
-  await assert.rejects(stream.drained(), /listener fell over/);
-}));
+test('an answer listener that throws ends the stream, not the process', () =>
+  withDaemon({ answer: echo }, async (daemon) => {
+    const stream = await connectStream(streamUrl(daemon.url, 'g'));
+    stream.onAnswers(() => {
+      throw new Error('listener fell over');
+    });
+    await stream.sendFrame(encodeRequests(reads(1)), 1);
+    await assert.rejects(stream.drained(), /listener fell over/);
+  }));
 
 test('a hello that is none is refused', async () => {
   for (const hello of ['{"type":"hello"}', 'hm', Buffer.from('binary')]) {
@@ -154,17 +186,32 @@ test('nothing listening and HTTP refusals have their own errors', async () => {
   const { createServer } = await import('node:http');
   const refusing = createServer();
   refusing.on('upgrade', (_request, socket) => {
-    const body = JSON.stringify({ type: 'x', title: 'No such guest', status: 404, detail: 'there is no guest "g"', code: 'guest-not-found', whatToDo: 'create it' });
-    socket.end(`HTTP/1.1 404 Not Found\r\ncontent-type: application/problem+json\r\ncontent-length: ${body.length}\r\nconnection: close\r\n\r\n${body}`);
+    const body = JSON.stringify({
+      type: 'x',
+      title: 'No such guest',
+      status: 404,
+      detail: 'there is no guest "g"',
+      code: 'guest-not-found',
+      whatToDo: 'create it',
+    });
+    socket.end(
+      `HTTP/1.1 404 Not Found\r\ncontent-type: application/problem+json\r\ncontent-length: ${body.length}\r\nconnection: close\r\n\r\n${body}`,
+    );
   });
   await new Promise<void>((resolve) => refusing.listen(0, '127.0.0.1', resolve));
   try {
     const { port } = refusing.address() as { port: number };
-    await assert.rejects(connectStream(streamUrl(`http://127.0.0.1:${port}`, 'g')), (error: RefusedError) => {
-      assert.ok(error instanceof RefusedError);
-      assert.deepEqual([error.code, error.status, error.advice], ['guest-not-found', 404, 'create it']);
-      return true;
-    });
+    await assert.rejects(
+      connectStream(streamUrl(`http://127.0.0.1:${port}`, 'g')),
+      (error: RefusedError) => {
+        assert.ok(error instanceof RefusedError);
+        assert.deepEqual(
+          [error.code, error.status, error.advice],
+          ['guest-not-found', 404, 'create it'],
+        );
+        return true;
+      },
+    );
   } finally {
     refusing.close();
   }

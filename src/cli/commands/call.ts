@@ -4,7 +4,14 @@ import { HCALLS, type Operation, OPERATIONS } from '../../../schemas/operations.
 import { ProblemError } from '../../../schemas/problems.ts';
 import type { Explanation } from '../../../schemas/rules.ts';
 import { connectRest, type Json } from '../../client/rest.ts';
-import { assignments, type Command, DAEMON_OPTIONS, DAEMON_OPTIONS_HELP, daemonUrl, parseWords } from '../command.ts';
+import {
+  assignments,
+  type Command,
+  DAEMON_OPTIONS,
+  DAEMON_OPTIONS_HELP,
+  daemonUrl,
+  parseWords,
+} from '../command.ts';
 import { EXIT, usageError } from '../errors.ts';
 import { paint, print, printJson } from '../output.ts';
 
@@ -51,27 +58,35 @@ export function operationHelp(operation: Operation): string {
 
 async function run(words: readonly string[]): Promise<number> {
   const { values, positionals } = parseWords('call', words, {
-    ...DAEMON_OPTIONS, explain: { type: 'boolean', default: false },
+    ...DAEMON_OPTIONS,
+    explain: { type: 'boolean', default: false },
   });
   const [guest, name, ...given] = positionals;
-  if (guest === undefined || name === undefined) throw usageError('which guest, and which hcall?', 'call');
-  const body: Json = { ...argumentsOf(assignments('call', given)), ...(values.explain ? { explain: true } : {}) };
+  if (guest === undefined || name === undefined)
+    throw usageError('which guest, and which hcall?', 'call');
+  const body: Json = {
+    ...argumentsOf(assignments('call', given)),
+    ...(values.explain ? { explain: true } : {}),
+  };
   const operation = checked(name, body);
   const rest = connectRest(daemonUrl('call', values.url));
-  const answer = operation.kind === 'hcall'
-    ? await rest.call(guest, name, body)
-    : await rest.control(guest, name, body);
+  const answer =
+    operation.kind === 'hcall'
+      ? await rest.call(guest, name, body)
+      : await rest.control(guest, name, body);
   if (values.json) printJson(answer);
   else print(answerText(answer));
   return EXIT.ok;
 }
 
 function argumentsOf(given: Record<string, string>): Json {
-  return Object.fromEntries(Object.entries(given).map(([name, text]) => {
-    if (/^\d{1,15}$/.test(text)) return [name, Number(text)];
-    if (name !== 'flags' || text.startsWith('0x')) return [name, text];
-    return [name, text.split(',').filter((flag) => flag !== '')];
-  }));
+  return Object.fromEntries(
+    Object.entries(given).map(([name, text]) => {
+      if (/^\d{1,15}$/.test(text)) return [name, Number(text)];
+      if (name !== 'flags' || text.startsWith('0x')) return [name, text];
+      return [name, text.split(',').filter((flag) => flag !== '')];
+    }),
+  );
 }
 
 /** The daemon would say the same, but a misspelt name is the command line's fault, whatever daemon runs. */
@@ -81,17 +96,24 @@ function checked(name: string, body: Json): Operation {
   } catch (error) {
     if (!(error instanceof ProblemError)) throw error;
     const parts = error.errors ?? [];
-    const detail = parts.length > 1 ? `${name}: ${parts.map((part) => `${part.path} ${part.message}`).join('; ')}` : error.detail;
+    const detail =
+      parts.length > 1
+        ? `${name}: ${parts.map((part) => `${part.path} ${part.message}`).join('; ')}`
+        : error.detail;
     throw usageError(detail, error.code === 'hcall-unknown' ? 'call' : name);
   }
 }
 
 function answerText(answer: Json): string {
   const { hcall, status, code, explanation, ...results } = answer;
-  const lines = [`${String(hcall)} answers ${paint(code === 0 ? 'green' : 'yellow', String(status))} (${String(code)})`];
+  const lines = [
+    `${String(hcall)} answers ${paint(code === 0 ? 'green' : 'yellow', String(status))} (${String(code)})`,
+  ];
   const width = Math.max(0, ...Object.keys(results).map((name) => name.length));
   for (const [name, value] of Object.entries(results)) {
-    lines.push(`  ${name.padEnd(width)}  ${Array.isArray(value) ? value.join(' ') : String(value)}`);
+    lines.push(
+      `  ${name.padEnd(width)}  ${Array.isArray(value) ? value.join(' ') : String(value)}`,
+    );
   }
   const why = explanation as Explanation | undefined;
   if (why !== undefined) lines.push(`  ${why.text} (rule ${why.rule})`);

@@ -1,6 +1,12 @@
 /** `hptd group`: the eight slots of a group, decoded. */
 import { connectRest, type Json } from '../../client/rest.ts';
-import { type Command, DAEMON_OPTIONS, DAEMON_OPTIONS_HELP, daemonUrl, parseWords } from '../command.ts';
+import {
+  type Command,
+  DAEMON_OPTIONS,
+  DAEMON_OPTIONS_HELP,
+  daemonUrl,
+  parseWords,
+} from '../command.ts';
 import { EXIT, usageError } from '../errors.ts';
 import { paint, print, printJson, table } from '../output.ts';
 
@@ -15,8 +21,10 @@ ${DAEMON_OPTIONS_HELP}`,
   run: async (words) => {
     const { values, positionals } = parseWords('group', words, DAEMON_OPTIONS);
     const [guest, number] = positionals;
-    if (guest === undefined || number === undefined || positionals.length > 2) throw usageError('name a guest and a group', 'group');
-    if (!/^(0x[0-9a-fA-F]{1,12}|\d{1,15})$/.test(number)) throw usageError(`"${number}" is no number of a group`, 'group');
+    if (guest === undefined || number === undefined || positionals.length > 2)
+      throw usageError('name a guest and a group', 'group');
+    if (!/^(0x[0-9a-fA-F]{1,12}|\d{1,15})$/.test(number))
+      throw usageError(`"${number}" is no number of a group`, 'group');
     const found = await connectRest(daemonUrl('group', values.url)).getGroup(guest, Number(number));
     if (values.json) printJson(found);
     else print(groupText(found));
@@ -31,7 +39,11 @@ interface Slot {
   readonly virtualPage: { readonly virtualAddress: string | null } | null;
   readonly guest: {
     readonly dword0: Json & { readonly avpn: string };
-    readonly dword1: Json & { readonly key: number; readonly wimg: string; readonly protection: string };
+    readonly dword1: Json & {
+      readonly key: number;
+      readonly wimg: string;
+      readonly protection: string;
+    };
     readonly page: { readonly base: string; readonly actual: string } | null;
     readonly realAddress: string;
   } | null;
@@ -40,9 +52,16 @@ interface Slot {
 function groupText(found: Json): string {
   const slots = found['slots'] as readonly Slot[];
   const columns = [
-    { title: 'ptex', right: true }, { title: 'state' }, { title: 'virtual address', right: true },
-    { title: 'AVPN', right: true }, { title: 'page' }, { title: 'real address', right: true }, { title: 'flags' },
-    { title: 'key', right: true }, { title: 'WIMG' }, { title: 'protection' },
+    { title: 'ptex', right: true },
+    { title: 'state' },
+    { title: 'virtual address', right: true },
+    { title: 'AVPN', right: true },
+    { title: 'page' },
+    { title: 'real address', right: true },
+    { title: 'flags' },
+    { title: 'key', right: true },
+    { title: 'WIMG' },
+    { title: 'protection' },
   ];
   const title = `group ${String(found['group'])} of a table of order ${String(found['order'])}: ${String(found['occupied'])} of 8 slots occupied`;
   return `${title}\n${table(columns, slots.map(slotRow))}`;
@@ -52,8 +71,16 @@ function slotRow({ ptex, state, virtualPage, guest }: Slot): string[] {
   if (guest === null) return [ptex, paint('dim', state)];
   const { dword0, dword1, page, realAddress } = guest;
   return [
-    ptex, state, virtualPage?.virtualAddress ?? '-', dword0.avpn, pageText(page), realAddress,
-    flagNames(dword0, dword1), String(dword1.key), dword1.wimg, dword1.protection,
+    ptex,
+    state,
+    virtualPage?.virtualAddress ?? '-',
+    dword0.avpn,
+    pageText(page),
+    realAddress,
+    flagNames(dword0, dword1),
+    String(dword1.key),
+    dword1.wimg,
+    dword1.protection,
   ];
 }
 
@@ -63,7 +90,8 @@ function pageText(page: { readonly base: string; readonly actual: string } | nul
 }
 
 function flagNames(dword0: Json, dword1: Json): string {
-  const of = (dword: Json, names: readonly string[]): string[] => names.filter((name) => dword[name] === true);
+  const of = (dword: Json, names: readonly string[]): string[] =>
+    names.filter((name) => dword[name] === true);
   return [
     ...of(dword0, ['bolted', 'lock', 'large', 'secondary']),
     ...of(dword1, ['referenced', 'changed', 'noExecute']),

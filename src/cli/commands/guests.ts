@@ -1,7 +1,14 @@
 /** `hptd guests`, `hptd create`, `hptd delete`: the guests of a running daemon. */
 import { guestConfig } from '../../../schemas/guests.ts';
 import { connectRest, type Json } from '../../client/rest.ts';
-import { assignments, type Command, DAEMON_OPTIONS, DAEMON_OPTIONS_HELP, daemonUrl, parseWords } from '../command.ts';
+import {
+  assignments,
+  type Command,
+  DAEMON_OPTIONS,
+  DAEMON_OPTIONS_HELP,
+  daemonUrl,
+  parseWords,
+} from '../command.ts';
 import { EXIT, usageError } from '../errors.ts';
 import { print, printJson, table } from '../output.ts';
 import { unknownWord } from '../suggest.ts';
@@ -16,7 +23,10 @@ export const guests: Command = {
     if (positionals.length > 0) throw usageError(`guests takes no "${positionals[0]}"`, 'guests');
     const list = await connectRest(daemonUrl('guests', values.url)).listGuests();
     if (values.json) printJson(list);
-    else print(list.length === 0 ? 'no guests; "hptd create NAME order=24" makes one' : guestTable(list));
+    else
+      print(
+        list.length === 0 ? 'no guests; "hptd create NAME order=24" makes one' : guestTable(list),
+      );
     return EXIT.ok;
   },
 };
@@ -33,16 +43,25 @@ export const create: Command = {
 
 Sizes may end in K, M, G or T; memslots are written BASE:BYTES[:ci], separated by commas.
 
-${Object.entries(guestConfig.shape).map(([name, schema]) => `  ${name.padEnd(16)}  ${schema.description ?? ''}`).join('\n')}
+${Object.entries(guestConfig.shape)
+  .map(([name, schema]) => `  ${name.padEnd(16)}  ${schema.description ?? ''}`)
+  .join('\n')}
 
 ${DAEMON_OPTIONS_HELP}`,
   run: async (words) => {
-    const { values, positionals: [name, ...given] } = parseWords('create', words, DAEMON_OPTIONS);
-    if (name === undefined || name.includes('=')) throw usageError('which name shall the guest have?', 'create');
-    const config = Object.fromEntries(Object.entries(assignments('create', given)).map(([key, text]) => {
-      if (!PROPERTIES.includes(key)) throw usageError(unknownWord('property', key, PROPERTIES), 'create');
-      return [key, propertyValue(key, text)];
-    }));
+    const {
+      values,
+      positionals: [name, ...given],
+    } = parseWords('create', words, DAEMON_OPTIONS);
+    if (name === undefined || name.includes('='))
+      throw usageError('which name shall the guest have?', 'create');
+    const config = Object.fromEntries(
+      Object.entries(assignments('create', given)).map(([key, text]) => {
+        if (!PROPERTIES.includes(key))
+          throw usageError(unknownWord('property', key, PROPERTIES), 'create');
+        return [key, propertyValue(key, text)];
+      }),
+    );
     const guest = await connectRest(daemonUrl('create', values.url)).createGuest(name, config);
     if (values.json) printJson(guest);
     else print(guestTable([guest]));
@@ -75,7 +94,11 @@ function propertyValue(key: string, text: string): unknown {
 
 function memslot(text: string): Json {
   const [base = '', bytes = '', kind] = text.split(':');
-  return { base: base.startsWith('0x') ? base : (sizeOf(base) ?? base), bytes: sizeOf(bytes) ?? bytes, ...(kind === undefined ? {} : { kind }) };
+  return {
+    base: base.startsWith('0x') ? base : (sizeOf(base) ?? base),
+    bytes: sizeOf(bytes) ?? bytes,
+    ...(kind === undefined ? {} : { kind }),
+  };
 }
 
 const UNITS = 'KMGT';
@@ -83,23 +106,39 @@ const UNITS = 'KMGT';
 /** `512M` and the like in bytes; undefined: no number. */
 function sizeOf(text: string): number | undefined {
   const parts = /^(0x[0-9a-fA-F]+|\d+)([KMGT]?)$/.exec(text);
-  return parts === null ? undefined : Number(parts[1]) * 1024 ** (UNITS.indexOf(parts[2] === '' ? ' ' : parts[2]!) + 1);
+  return parts === null
+    ? undefined
+    : Number(parts[1]) * 1024 ** (UNITS.indexOf(parts[2] === '' ? ' ' : parts[2]!) + 1);
 }
 
 function guestTable(list: readonly Json[]): string {
   const columns = [
-    { title: 'guest' }, { title: 'order', right: true }, { title: 'ram', right: true },
-    { title: 'host page', right: true }, { title: 'backing', right: true }, { title: 'streams', right: true }, { title: 'created' },
+    { title: 'guest' },
+    { title: 'order', right: true },
+    { title: 'ram', right: true },
+    { title: 'host page', right: true },
+    { title: 'backing', right: true },
+    { title: 'streams', right: true },
+    { title: 'created' },
   ];
-  return table(columns, list.map((guest) => [
-    String(guest['name']), String(guest['orderNow'] ?? guest['order']), bytesCell(guest['ramBytes']),
-    bytesCell(guest['hostPageBytes']), bytesCell(guest['backingPageBytes']), String(guest['streams']), String(guest['createdAt']),
-  ]));
+  return table(
+    columns,
+    list.map((guest) => [
+      String(guest['name']),
+      String(guest['orderNow'] ?? guest['order']),
+      bytesCell(guest['ramBytes']),
+      bytesCell(guest['hostPageBytes']),
+      bytesCell(guest['backingPageBytes']),
+      String(guest['streams']),
+      String(guest['createdAt']),
+    ]),
+  );
 }
 
 function bytesCell(value: unknown): string {
   if (typeof value !== 'number') return '-';
   let [size, unit] = [value, 0];
-  while (size >= 1024 && size % 1024 === 0 && unit < UNITS.length) [size, unit] = [size / 1024, unit + 1];
+  while (size >= 1024 && size % 1024 === 0 && unit < UNITS.length)
+    [size, unit] = [size / 1024, unit + 1];
   return `${size}${unit === 0 ? '' : UNITS[unit - 1]}`;
 }

@@ -8,7 +8,13 @@ import { startDaemon } from '../replay/daemon.ts';
 import { loadPlan, planWarnings, replayPlan } from '../replay/files.ts';
 import type { Plan } from '../replay/plan.ts';
 import { showProgress } from '../replay/progress.ts';
-import { describeMismatch, type FileReport, fileReport, matches, reportTable } from '../replay/report.ts';
+import {
+  describeMismatch,
+  type FileReport,
+  fileReport,
+  matches,
+  reportTable,
+} from '../replay/report.ts';
 import type { ReplayResult } from '../replay/run.ts';
 
 interface Session {
@@ -40,18 +46,29 @@ A file with bad data does not keep the others from being replayed; the highest e
 
 async function run(words: readonly string[]): Promise<number> {
   const { values, positionals } = parseWords('replay', words, {
-    url: { type: 'string' }, processors: { type: 'string' }, json: { type: 'boolean', default: false },
+    url: { type: 'string' },
+    processors: { type: 'string' },
+    json: { type: 'boolean', default: false },
   });
   if (positionals.length === 0) throw usageError('which trace? Name at least one file', 'replay');
   if (values.url !== undefined && values.processors !== undefined) {
-    throw usageError('--processors is for the daemon that replay starts itself: leave it out with --url', 'replay');
+    throw usageError(
+      '--processors is for the daemon that replay starts itself: leave it out with --url',
+      'replay',
+    );
   }
   const url = values.url === undefined ? undefined : daemonUrl('replay', values.url);
-  const processors = values.processors === undefined
-    ? undefined
-    : wholeNumber('replay', '--processors', values.processors, 1, PROCESSORS_MAX);
+  const processors =
+    values.processors === undefined
+      ? undefined
+      : wholeNumber('replay', '--processors', values.processors, 1, PROCESSORS_MAX);
   const undo: (() => Promise<void>)[] = [];
-  const session: Session = { json: values.json, daemon: daemonSource(url, processors, undo), undo, reports: [] };
+  const session: Session = {
+    json: values.json,
+    daemon: daemonSource(url, processors, undo),
+    undo,
+    reports: [],
+  };
   const forget = cleanUpOnSignals(undo);
   try {
     return await replayFiles(session, positionals);
@@ -61,11 +78,15 @@ async function run(words: readonly string[]): Promise<number> {
   }
 }
 
-function daemonSource(url: string | undefined, processors: number | undefined, undo: Session['undo']): () => Promise<string> {
+function daemonSource(
+  url: string | undefined,
+  processors: number | undefined,
+  undo: Session['undo'],
+): () => Promise<string> {
   let own: Promise<string> | undefined;
   const start = async (): Promise<string> => {
     const daemon = await startDaemon(processors);
-    undo.push(daemon.stop);
+    undo.push(() => daemon.stop());
     return daemon.url;
   };
   return () => (url === undefined ? (own ??= start()) : Promise.resolve(url));
@@ -102,22 +123,36 @@ async function replayFile(session: Session, file: string): Promise<FileReport> {
   return report;
 }
 
-async function replayShown(session: Session, daemon: string, file: string, plan: Plan): Promise<ReplayResult> {
+async function replayShown(
+  session: Session,
+  daemon: string,
+  file: string,
+  plan: Plan,
+): Promise<ReplayResult> {
   let done = (): number => 0;
   const known = session.undo.length;
   try {
-    return await withProgress(`replaying ${file}`, () => replayPlan(daemon, plan, {
-      onStart: (tell) => {
-        done = tell;
-      },
-      onGuest: (remove) => session.undo.push(remove),
-    }), () => done());
+    return await withProgress(
+      `replaying ${file}`,
+      () =>
+        replayPlan(daemon, plan, {
+          onStart: (tell) => {
+            done = tell;
+          },
+          onGuest: (remove) => session.undo.push(remove),
+        }),
+      () => done(),
+    );
   } finally {
     session.undo.length = known;
   }
 }
 
-async function withProgress<T>(label: string, work: () => Promise<T>, done: () => number | undefined = () => undefined): Promise<T> {
+async function withProgress<T>(
+  label: string,
+  work: () => Promise<T>,
+  done: () => number | undefined = () => undefined,
+): Promise<T> {
   const clear = showProgress(label, done);
   try {
     return await work();
@@ -129,7 +164,10 @@ async function withProgress<T>(label: string, work: () => Promise<T>, done: () =
 function complainAbout(file: string, result: ReplayResult): void {
   for (const mismatch of result.first) complain(describeMismatch(file, mismatch));
   const more = result.mismatches - result.first.length;
-  if (more > 0) complain(`${file}: ${more} more after the first ${SHOWN_MISMATCHES}; look at the first: the others may follow from it`);
+  if (more > 0)
+    complain(
+      `${file}: ${more} more after the first ${SHOWN_MISMATCHES}; look at the first: the others may follow from it`,
+    );
   for (const note of result.tableNotes) complain(`${file} ${paint('red', note, process.stderr)}`);
 }
 
@@ -148,5 +186,5 @@ function cleanUpOnSignals(undo: Session['undo']): () => void {
 }
 
 async function undoAll(undo: Session['undo']): Promise<void> {
-  for (const action of undo.splice(0).reverse()) await action().catch(() => {});
+  for (const action of undo.splice(0).toReversed()) await action().catch(() => {});
 }

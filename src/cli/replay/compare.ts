@@ -47,7 +47,10 @@ export function compareFrame(comparer: Comparer, answers: Buffer): void {
 function moveTo(comparer: Comparer, position: number): void {
   const { undefinedAt } = comparer.plan;
   comparer.position = position;
-  while (comparer.undefinedIndex < undefinedAt.length && undefinedAt[comparer.undefinedIndex]! < position) {
+  while (
+    comparer.undefinedIndex < undefinedAt.length &&
+    undefinedAt[comparer.undefinedIndex]! < position
+  ) {
     comparer.undefinedIndex++;
   }
 }
@@ -70,7 +73,8 @@ function compareRecords(comparer: Comparer, answers: Buffer): void {
     const here = comparer.position;
     if (here >= expected.length) throw new ProtocolError('an answer came that nothing asked for');
     const line = expected.readUInt32LE(here + 4);
-    if (answers.readUInt32LE(at + 4) !== line) throw new ProtocolError(`the answer to line ${line} carries another tag`);
+    if (answers.readUInt32LE(at + 4) !== line)
+      throw new ProtocolError(`the answer to line ${line} carries another tag`);
     if (!sameAnswer(comparer, answers, at)) noteMismatch(comparer, line, answers, at);
     moveTo(comparer, here + recordBytes(expected, here));
     at += recordBytes(answers, at);
@@ -110,7 +114,8 @@ function noteMismatch(comparer: Comparer, line: number, answers: Buffer, at: num
   const here = comparer.position;
   const { expected } = comparer.plan;
   const expectedWords = wordsAt(expected, here).map((word, i) =>
-    isUndefined(comparer, here + HEADER_BYTES + 8 * i) ? null : word);
+    isUndefined(comparer, here + HEADER_BYTES + 8 * i) ? null : word,
+  );
   comparer.first.push({
     line,
     ...requestOf(comparer.plan, line),
@@ -120,16 +125,24 @@ function noteMismatch(comparer: Comparer, line: number, answers: Buffer, at: num
 }
 
 function wordsAt(bytes: Buffer, at: number): bigint[] {
-  return Array.from({ length: bytes.readUInt16LE(at + 2) }, (_, i) => bytes.readBigUInt64LE(at + HEADER_BYTES + 8 * i));
+  return Array.from({ length: bytes.readUInt16LE(at + 2) }, (_, i) =>
+    bytes.readBigUInt64LE(at + HEADER_BYTES + 8 * i),
+  );
 }
 
 /** The request of a line, found by walking: only mismatches that are shown need it. */
 function requestOf(plan: Plan, line: number): { op: string; args: bigint[] } {
-  const bytes = Buffer.from(plan.requests.buffer, plan.requests.byteOffset, plan.requests.byteLength);
+  const bytes = Buffer.from(
+    plan.requests.buffer,
+    plan.requests.byteOffset,
+    plan.requests.byteLength,
+  );
   for (let at = 0; at < bytes.length; ) {
     const count = bytes.readUInt16LE(at + 2) & 0xfff;
     if (bytes.readUInt32LE(at + 4) === line) {
-      const args = Array.from({ length: count }, (_, i) => bytes.readBigUInt64LE(at + HEADER_BYTES + 8 * i));
+      const args = Array.from({ length: count }, (_, i) =>
+        bytes.readBigUInt64LE(at + HEADER_BYTES + 8 * i),
+      );
       return { op: operationByOpcode(bytes.readUInt16LE(at))!.name, args };
     }
     at += HEADER_BYTES + 8 * count;
@@ -144,12 +157,18 @@ export function compareAnswer(
   expected: Mismatch['expected'],
   actual: Pick<AnswerRecord, 'status' | 'words'>,
 ): void {
-  const same = expected.status === actual.status && expected.words.length === actual.words.length &&
+  const same =
+    expected.status === actual.status &&
+    expected.words.length === actual.words.length &&
     expected.words.every((word, i) => word === null || word === actual.words[i]);
   if (same) return;
   comparer.mismatches++;
   if (comparer.plan.hashLines.has(asked.line)) comparer.tableDiffers = true;
   if (comparer.first.length < SHOWN_MISMATCHES) {
-    comparer.first.push({ ...asked, expected, actual: { status: actual.status, words: actual.words } });
+    comparer.first.push({
+      ...asked,
+      expected,
+      actual: { status: actual.status, words: actual.words },
+    });
   }
 }

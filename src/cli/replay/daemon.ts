@@ -24,7 +24,16 @@ export async function startDaemon(processors: number | undefined): Promise<OwnDa
   const size = processors === undefined ? [] : ['--processors', String(processors)];
   const child = spawn(
     process.execPath,
-    [FRONT_DOOR, 'serve', '--listen', '127.0.0.1:0', '--log-level', 'error', '--until-stdin-ends', ...size],
+    [
+      FRONT_DOOR,
+      'serve',
+      '--listen',
+      '127.0.0.1:0',
+      '--log-level',
+      'error',
+      '--until-stdin-ends',
+      ...size,
+    ],
     { stdio: ['pipe', 'pipe', 'pipe'] },
   );
   const kill = (): void => {
@@ -53,12 +62,20 @@ async function readyUrl(child: ChildProcess): Promise<string> {
   });
   const failed = (why: string): void => {
     const said = tail.length === 0 ? '' : `; it said:\n${tail.join('\n')}`;
-    ready.reject(new UnavailableError(`the daemon started for the replay ${why}${said}`, 'try "hptd serve" by itself'));
+    ready.reject(
+      new UnavailableError(
+        `the daemon started for the replay ${why}${said}`,
+        'try "hptd serve" by itself',
+      ),
+    );
   };
   child.once('error', (error) => failed(`cannot be run (${error.message})`));
   // close, not exit: by then all that it said has been read.
   child.once('close', (code, signal) => failed(`ended with ${signal ?? `exit code ${code}`}`));
-  const timer = setTimeout(() => failed(`was not ready within ${READY_MILLIS / 1000} s`), READY_MILLIS);
+  const timer = setTimeout(
+    () => failed(`was not ready within ${READY_MILLIS / 1000} s`),
+    READY_MILLIS,
+  );
   try {
     return await ready.promise;
   } finally {

@@ -42,8 +42,18 @@ const END_MARKER = '0xc000000000000000';
 
 export function openEncoder(header: TraceHeader): Encoder {
   const state: State = {
-    header, quirks: quirksOf(header), requests: openSink(), expected: openSink(), undefinedAt: [], steps: [],
-    hashLines: new Set(), unknown: new Map(), order: header.htabOrder, events: 0, hcalls: 0, skipped: 0,
+    header,
+    quirks: quirksOf(header),
+    requests: openSink(),
+    expected: openSink(),
+    undefinedAt: [],
+    steps: [],
+    hashLines: new Set(),
+    unknown: new Map(),
+    order: header.htabOrder,
+    events: 0,
+    hcalls: 0,
+    skipped: 0,
   };
   return { event: (event, line) => addEvent(state, event, line), finish: () => finish(state) };
 }
@@ -51,7 +61,14 @@ export function openEncoder(header: TraceHeader): Encoder {
 function finish(state: State): Plan {
   const { header, undefinedAt, steps, hashLines, unknown, events, hcalls, skipped } = state;
   return {
-    header, undefinedAt, steps, hashLines, unknown, events, hcalls, skipped,
+    header,
+    undefinedAt,
+    steps,
+    hashLines,
+    unknown,
+    events,
+    hcalls,
+    skipped,
     requests: state.requests.bytes.subarray(0, state.requests.length),
     expected: Buffer.from(state.expected.bytes.buffer, 0, state.expected.length),
   };
@@ -75,7 +92,8 @@ function addEvent(state: State, event: TraceEvent, line: number): void {
 const EVENTS: Record<string, (state: State, event: TraceEvent, line: number) => void> = {
   SET_R: (state, event, line) => addReference(state, event, REFERENCED, line),
   SET_C: (state, event, line) => addReference(state, event, CHANGED, line),
-  SET_RC: (state, event, line) => addHostEvent(state, 'SET_RC', event as unknown as CallEvent, line),
+  SET_RC: (state, event, line) =>
+    addHostEvent(state, 'SET_RC', event as unknown as CallEvent, line),
   HPT_RESET: addReset,
   HPT_FREE: (state, _event, line) => {
     startRecord(state, 'HPT_FREE', [], line);
@@ -86,15 +104,20 @@ const EVENTS: Record<string, (state: State, event: TraceEvent, line: number) => 
     state.skipped++;
   },
   TABLE_HASH: (state, event, line) => addTableHash(state, event as unknown as CallEvent, line),
-  HOST_UNMAP: (state, event, line) => addHostEvent(state, 'HOST_UNMAP', event as unknown as CallEvent, line),
-  HOST_SET_PTE: (state, event, line) => addHostEvent(state, 'HOST_SET_PTE', event as unknown as CallEvent, line),
-  HOST_AGE: (state, event, line) => addHostEvent(state, 'HOST_AGE', event as unknown as CallEvent, line),
-  HOST_PAGE_FAULT: (state, event, line) => addHostEvent(state, 'HOST_PAGE_FAULT', event as unknown as CallEvent, line),
+  HOST_UNMAP: (state, event, line) =>
+    addHostEvent(state, 'HOST_UNMAP', event as unknown as CallEvent, line),
+  HOST_SET_PTE: (state, event, line) =>
+    addHostEvent(state, 'HOST_SET_PTE', event as unknown as CallEvent, line),
+  HOST_AGE: (state, event, line) =>
+    addHostEvent(state, 'HOST_AGE', event as unknown as CallEvent, line),
+  HOST_PAGE_FAULT: (state, event, line) =>
+    addHostEvent(state, 'HOST_PAGE_FAULT', event as unknown as CallEvent, line),
   HPT_RESIZE: (state, event, line) => {
     addHostEvent(state, 'HPT_RESIZE', event as unknown as CallEvent, line);
     noteResize(state, event as unknown as CallEvent, 0);
   },
-  H_RESIZE_HPT_PREPARE: (state, event, line) => addAsked(state, 'prepare', event as unknown as CallEvent, line),
+  H_RESIZE_HPT_PREPARE: (state, event, line) =>
+    addAsked(state, 'prepare', event as unknown as CallEvent, line),
   H_RESIZE_HPT_COMMIT: (state, event, line) => {
     addHcall(state, operationByName('H_RESIZE_HPT_COMMIT')!, event as unknown as CallEvent, line);
     noteResize(state, event as unknown as CallEvent, 1);
@@ -163,7 +186,12 @@ function addTableHash(state: State, event: CallEvent, line: number): void {
     state.steps.push({ kind: 'hash', line, entries, hash: BigInt(hash), valid: BigInt(valid) });
     return;
   }
-  startRecord(state, 'TABLE_HASH', ['0x0', `0x${entries.toString(16)}`, FNV_OFFSET_BASIS, '0x0'], line);
+  startRecord(
+    state,
+    'TABLE_HASH',
+    ['0x0', `0x${entries.toString(16)}`, FNV_OFFSET_BASIS, '0x0'],
+    line,
+  );
   const at = expectAnswer(state, 0, 3, line);
   writeHexWord(state.expected.view, at, hash);
   writeHexWord(state.expected.view, at + 8, valid);
@@ -174,7 +202,11 @@ function addTableHash(state: State, event: CallEvent, line: number): void {
 function addAsked(state: State, kind: 'prepare' | 'open', event: CallEvent, line: number): void {
   const operation = operationByName(event.op)!;
   const words = registers(operation, event.args).map(BigInt);
-  state.steps.push({ kind, record: { opcode: operation.opcode, tag: line, words }, status: event.ret });
+  state.steps.push({
+    kind,
+    record: { opcode: operation.opcode, tag: line, words },
+    status: event.ret,
+  });
 }
 
 function addHtabRead(state: State, event: HtabReadEvent, line: number): void {
@@ -194,7 +226,9 @@ function addReaderRecord(state: State, op: string, args: readonly string[], line
 function addEnd(state: State, event: TraceEvent, line: number): void {
   const { order, validEntries, tableSha256 } = event as unknown as EndEvent;
   state.steps.push({
-    kind: 'end', line, order: order ?? state.order,
+    kind: 'end',
+    line,
+    order: order ?? state.order,
     ...(validEntries === undefined ? {} : { validEntries }),
     ...(tableSha256 === undefined ? {} : { tableSha256 }),
   });
@@ -218,8 +252,12 @@ function currentRun(state: State): Run {
   const last = state.steps.at(-1);
   if (last?.kind === 'run') return last;
   const run: Run = {
-    kind: 'run', requestStart: state.requests.length, requestEnd: state.requests.length,
-    expectedStart: state.expected.length, expectedEnd: state.expected.length, readerAt: [],
+    kind: 'run',
+    requestStart: state.requests.length,
+    requestEnd: state.requests.length,
+    expectedStart: state.expected.length,
+    expectedEnd: state.expected.length,
+    readerAt: [],
   };
   state.steps.push(run);
   return run;

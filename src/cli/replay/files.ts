@@ -24,9 +24,12 @@ export async function loadPlan(path: string): Promise<Plan> {
 export function planWarnings(plan: Plan): string[] {
   const { header, events, unknown } = plan;
   const warnings: string[] = [];
-  if (!header.ordered) warnings.push('recorded without an order, so answers may differ without fault');
+  if (!header.ordered)
+    warnings.push('recorded without an order, so answers may differ without fault');
   if (header.events !== undefined && header.events !== events) {
-    warnings.push(`the header announces ${header.events} events, the file has ${events}: it may be incomplete`);
+    warnings.push(
+      `the header announces ${header.events} events, the file has ${events}: it may be incomplete`,
+    );
   }
   for (const [op, count] of unknown) warnings.push(`${op} is not known to hptd: ${count} skipped`);
   return warnings;
@@ -59,7 +62,10 @@ export async function replayPlan(
 const NAME_CHARACTERS = 40;
 
 function guestNameFor(header: TraceHeader): string {
-  const readable = header.name.replace(/[^A-Za-z0-9._-]+/g, '-').replace(/^[^A-Za-z0-9]+/, '').slice(0, NAME_CHARACTERS);
+  const readable = header.name
+    .replace(/[^A-Za-z0-9._-]+/g, '-')
+    .replace(/^[^A-Za-z0-9]+/, '')
+    .slice(0, NAME_CHARACTERS);
   return `${readable === '' ? 'trace' : readable}-${randomUUID().slice(0, 8)}`;
 }
 

@@ -13,7 +13,11 @@ const FRAME_BYTES = 48 * 1024;
 const COUNT_MASK = 0xfff;
 
 export function cutFrames(plan: Plan, run: Run, limits: BinaryHello['limits']): Frame[] {
-  const most = Math.min(FRAME_BYTES, limits.frameBytes, limits.creditBytes - limits.frameOverheadBytes);
+  const most = Math.min(
+    FRAME_BYTES,
+    limits.frameBytes,
+    limits.creditBytes - limits.frameOverheadBytes,
+  );
   const view = new DataView(plan.requests.buffer, plan.requests.byteOffset);
   const frames: Frame[] = [];
   let start = run.requestStart;

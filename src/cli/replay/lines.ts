@@ -7,7 +7,12 @@ import { createReadStream } from 'node:fs';
 import { StringDecoder } from 'node:string_decoder';
 import { constants, createGunzip } from 'node:zlib';
 import type { z } from 'zod';
-import { eventSchema, TRACE_FORMAT, type TraceHeader, traceHeader } from '../../../schemas/trace.ts';
+import {
+  eventSchema,
+  TRACE_FORMAT,
+  type TraceHeader,
+  traceHeader,
+} from '../../../schemas/trace.ts';
 import { CliError, EXIT } from '../errors.ts';
 
 /** An event line as it was parsed and checked against the schema of its `op`. */
@@ -41,7 +46,8 @@ export async function readTrace(path: string, reader: TraceReader): Promise<void
   }
   position.cut = true;
   if (tail !== '') readLine(position, tail, reader);
-  if (position.line === 0) throw dataError(position, 'the file is empty', 'record or copy it again');
+  if (position.line === 0)
+    throw dataError(position, 'the file is empty', 'record or copy it again');
 }
 
 async function* unzipped(position: Position): AsyncGenerator<Buffer> {
@@ -64,11 +70,23 @@ async function unreadable(position: Position, error: NodeJS.ErrnoException): Pro
   }
   if (error.code?.startsWith('Z_') === true) {
     return NOT_GZIP.test(error.message)
-      ? dataError(position, 'the file is not gzip data', 'give a trace as it was recorded (.jsonl.gz), or compress it with gzip')
-      : dataError(position, `the gzip data is damaged (${error.message})`, 'copy or record the file again');
+      ? dataError(
+          position,
+          'the file is not gzip data',
+          'give a trace as it was recorded (.jsonl.gz), or compress it with gzip',
+        )
+      : dataError(
+          position,
+          `the gzip data is damaged (${error.message})`,
+          'copy or record the file again',
+        );
   }
   if (error.syscall === undefined) return error;
-  return new CliError(EXIT.data, `${position.path}: cannot be read: ${error.message}`, 'check the name and the permissions');
+  return new CliError(
+    EXIT.data,
+    `${position.path}: cannot be read: ${error.message}`,
+    'check the name and the permissions',
+  );
 }
 
 /** What zlib says of a wrong first byte. */
@@ -94,7 +112,8 @@ function readLine(position: Position, text: string, reader: TraceReader): void {
   const op = (value as { op?: unknown } | null)?.op;
   if (typeof op !== 'string') throw dataError(position, 'an event needs an "op"', FORMAT_ADVICE);
   const checked = eventSchema(op).safeParse(value);
-  if (!checked.success) throw dataError(position, `${op}: ${firstIssue(checked.error)}`, FORMAT_ADVICE);
+  if (!checked.success)
+    throw dataError(position, `${op}: ${firstIssue(checked.error)}`, FORMAT_ADVICE);
   reader.event(checked.data as TraceEvent, position.line);
 }
 
@@ -105,7 +124,11 @@ function parse(position: Position, text: string): unknown {
     return JSON.parse(text);
   } catch {
     if (position.cut) {
-      throw dataError(position, 'the last line is only half written', 'delete that line, or record the trace again');
+      throw dataError(
+        position,
+        'the last line is only half written',
+        'delete that line, or record the trace again',
+      );
     }
     throw dataError(position, `not JSON: ${text.slice(0, 60)}`, FORMAT_ADVICE);
   }
@@ -115,10 +138,15 @@ function checkHeader(position: Position, value: unknown): TraceHeader {
   const format = (value as { format?: unknown } | null)?.format;
   if (format !== TRACE_FORMAT) {
     const found = format === undefined ? 'no format' : `format ${JSON.stringify(format)}`;
-    throw dataError(position, `the header names ${found}, not "${TRACE_FORMAT}"`, 'convert the file, or give a trace');
+    throw dataError(
+      position,
+      `the header names ${found}, not "${TRACE_FORMAT}"`,
+      'convert the file, or give a trace',
+    );
   }
   const checked = traceHeader.safeParse(value);
-  if (!checked.success) throw dataError(position, `header: ${firstIssue(checked.error)}`, FORMAT_ADVICE);
+  if (!checked.success)
+    throw dataError(position, `header: ${firstIssue(checked.error)}`, FORMAT_ADVICE);
   return checked.data;
 }
 

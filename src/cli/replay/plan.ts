@@ -27,14 +27,33 @@ export interface Plan {
 
 export type Step =
   /** Records that depend on nothing but their order. `readerAt`: where the open reader's number goes. */
-  | { readonly kind: 'run'; readonly requestStart: number; requestEnd: number; readonly expectedStart: number; expectedEnd: number; readonly readerAt: number[] }
+  | {
+      readonly kind: 'run';
+      readonly requestStart: number;
+      requestEnd: number;
+      readonly expectedStart: number;
+      expectedEnd: number;
+      readonly readerAt: number[];
+    }
   /** H_RESIZE_HPT_PREPARE: asked until it is not busy, unless the recording was busy too. */
   | { readonly kind: 'prepare'; readonly record: RequestRecord; readonly status: number }
   /** HTAB_OPEN, whose answer the reads need. */
   | { readonly kind: 'open'; readonly record: RequestRecord; readonly status: number }
   /** TABLE_HASH of a table larger than one piece. */
-  | { readonly kind: 'hash'; readonly line: number; readonly entries: number; readonly hash: bigint; readonly valid: bigint }
+  | {
+      readonly kind: 'hash';
+      readonly line: number;
+      readonly entries: number;
+      readonly hash: bigint;
+      readonly valid: bigint;
+    }
   /** END: the whole table, read entry by entry. */
-  | { readonly kind: 'end'; readonly line: number; readonly order: number; readonly validEntries?: number; readonly tableSha256?: string };
+  | {
+      readonly kind: 'end';
+      readonly line: number;
+      readonly order: number;
+      readonly validEntries?: number;
+      readonly tableSha256?: string;
+    };
 
 export type Run = Extract<Step, { kind: 'run' }>;

@@ -24,7 +24,13 @@ export function quirksOf(header: TraceHeader): Quirks {
 }
 
 /** Corrects the `count` words at `at` of an hcall's recorded answer. */
-export function undoQuirks(quirks: Quirks, op: string, view: DataView, at: number, count: number): void {
+export function undoQuirks(
+  quirks: Quirks,
+  op: string,
+  view: DataView,
+  at: number,
+  count: number,
+): void {
   if (op === 'H_READ' || op === 'H_REMOVE') {
     if (quirks.softwareBit !== 0n) clearInDword0(quirks.softwareBit, view, at, count);
   } else if (op === 'H_BULK_REMOVE' && quirks.bulkShift !== BULK_SHIFT) {
@@ -53,5 +59,7 @@ function moveReferencedChanged(from: bigint, view: DataView, at: number): void {
 
 /** Rule 4: "not ready yet", whose number is timing. */
 export function isLongBusy(status: number): boolean {
-  return status >= STATUSES.H_LONG_BUSY_ORDER_1_MSEC && status <= STATUSES.H_LONG_BUSY_ORDER_100_SEC;
+  return (
+    status >= STATUSES.H_LONG_BUSY_ORDER_1_MSEC && status <= STATUSES.H_LONG_BUSY_ORDER_100_SEC
+  );
 }

@@ -23,7 +23,12 @@ export interface FileReport {
   readonly totalSeconds: number;
 }
 
-export function fileReport(file: string, plan: Plan, result: ReplayResult, totalSeconds: number): FileReport {
+export function fileReport(
+  file: string,
+  plan: Plan,
+  result: ReplayResult,
+  totalSeconds: number,
+): FileReport {
   return {
     file,
     name: plan.header.name,
@@ -49,20 +54,28 @@ export function matches(report: FileReport): boolean {
 
 export function reportTable(reports: readonly FileReport[]): string {
   const columns = [
-    { title: 'trace' }, { title: 'events', right: true }, { title: 'hcalls', right: true },
-    { title: 'mismatches', right: true }, { title: 'skipped', right: true }, { title: 'table' },
-    { title: 'seconds', right: true }, { title: 'hcalls/s', right: true },
+    { title: 'trace' },
+    { title: 'events', right: true },
+    { title: 'hcalls', right: true },
+    { title: 'mismatches', right: true },
+    { title: 'skipped', right: true },
+    { title: 'table' },
+    { title: 'seconds', right: true },
+    { title: 'hcalls/s', right: true },
   ];
-  return table(columns, reports.map((report) => [
-    report.name,
-    grouped(report.events),
-    grouped(report.hcalls),
-    paint(report.mismatches === 0 ? 'green' : 'red', grouped(report.mismatches)),
-    grouped(report.skipped),
-    tableCell(report.tableMatches),
-    report.seconds.toFixed(3),
-    grouped(report.hcallsPerSecond),
-  ]));
+  return table(
+    columns,
+    reports.map((report) => [
+      report.name,
+      grouped(report.events),
+      grouped(report.hcalls),
+      paint(report.mismatches === 0 ? 'green' : 'red', grouped(report.mismatches)),
+      grouped(report.skipped),
+      tableCell(report.tableMatches),
+      report.seconds.toFixed(3),
+      grouped(report.hcallsPerSecond),
+    ]),
+  );
 }
 
 function tableCell(tableMatches: boolean | null): string {
@@ -75,7 +88,9 @@ export function describeMismatch(file: string, mismatch: Mismatch): string {
   const { line, op, args, expected, actual } = mismatch;
   const operation = operationByName(op);
   const given = args.map((word, i) => argumentText(operation?.arguments[i], word));
-  const lines = [`${file} line ${line}: ${paint('bold', [op, ...given].join(' '), process.stderr)}`];
+  const lines = [
+    `${file} line ${line}: ${paint('bold', [op, ...given].join(' '), process.stderr)}`,
+  ];
   if (expected.status !== actual.status) {
     lines.push(`  status ${statusName(actual.status)} instead of ${statusName(expected.status)}`);
   }

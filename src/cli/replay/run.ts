@@ -4,10 +4,21 @@
  */
 import { PIECE_ENTRIES_MAX } from '../../../schemas/limits.ts';
 import { operationByName, operationByOpcode } from '../../../schemas/operations.ts';
-import { type AnswerRecord, decodeAnswers, encodeRequests, type RequestRecord } from '../../../schemas/records.ts';
+import {
+  type AnswerRecord,
+  decodeAnswers,
+  encodeRequests,
+  type RequestRecord,
+} from '../../../schemas/records.ts';
 import { STATUSES } from '../../../schemas/statuses.ts';
 import type { HcallStream } from '../../client/stream.ts';
-import { type Comparer, compareAnswer, compareFrame, type Mismatch, openComparer } from './compare.ts';
+import {
+  type Comparer,
+  compareAnswer,
+  compareFrame,
+  type Mismatch,
+  openComparer,
+} from './compare.ts';
 import { cutFrames, type Frame } from './frames.ts';
 import type { Plan, Run, Step } from './plan.ts';
 import { isLongBusy } from './quirks.ts';
@@ -51,10 +62,20 @@ const POLL_MILLIS = 2;
 const FNV_OFFSET_BASIS = 0xcbf29ce484222325n;
 
 /** `stream` must have the role host; nothing may be unanswered. Rejects only when the stream ends. */
-export async function runPlan(plan: Plan, stream: HcallStream, options: RunOptions = {}): Promise<ReplayResult> {
+export async function runPlan(
+  plan: Plan,
+  stream: HcallStream,
+  options: RunOptions = {},
+): Promise<ReplayResult> {
   const session: Session = {
-    plan, stream, comparer: openComparer(plan), frames: allFrames(plan, stream), tableNotes: [],
-    reader: 0n, sawTable: plan.hashLines.size > 0, pausedMillis: 0,
+    plan,
+    stream,
+    comparer: openComparer(plan),
+    frames: allFrames(plan, stream),
+    tableNotes: [],
+    reader: 0n,
+    sawTable: plan.hashLines.size > 0,
+    pausedMillis: 0,
   };
   options.onStart?.(() => session.comparer.position / Math.max(1, plan.expected.length));
   const start = performance.now();
@@ -89,7 +110,7 @@ function runStep(session: Session, step: Step): Promise<void> {
       return openReader(session, step);
     case 'hash':
       return hashTable(session, step);
-    case 'end':
+    default:
       return compareTable(session, step);
   }
 }
@@ -110,7 +131,8 @@ async function sendRun(session: Session, run: Run): Promise<void> {
 async function prepare(session: Session, step: Asked): Promise<void> {
   let answer = await ask(session, step.record);
   if (isLongBusy(step.status)) {
-    if (!isLongBusy(answer.status) && answer.status !== STATUSES.H_SUCCESS) compareAsked(session, step, answer, 0);
+    if (!isLongBusy(answer.status) && answer.status !== STATUSES.H_SUCCESS)
+      compareAsked(session, step, answer, 0);
     return;
   }
   while (isLongBusy(answer.status)) {
@@ -130,7 +152,12 @@ async function openReader(session: Session, step: Asked): Promise<void> {
 function compareAsked(session: Session, step: Asked, answer: AnswerRecord, words: number): void {
   const { tag, opcode, words: args } = step.record;
   const asked = { line: tag, op: operationByOpcode(opcode)!.name, args };
-  compareAnswer(session.comparer, asked, { status: step.status, words: Array<null>(words).fill(null) }, answer);
+  compareAnswer(
+    session.comparer,
+    asked,
+    { status: step.status, words: Array<null>(words).fill(null) },
+    answer,
+  );
 }
 
 async function hashTable(session: Session, step: HashStep): Promise<void> {
@@ -139,13 +166,22 @@ async function hashTable(session: Session, step: HashStep): Promise<void> {
   let answer: AnswerRecord | undefined;
   for (let ptex = 0; ptex < step.entries; ) {
     const count = Math.min(PIECE_ENTRIES_MAX, step.entries - ptex);
-    answer = await ask(session, { opcode, tag: step.line, words: [ptex, count].map(BigInt).concat(hash, valid) });
+    answer = await ask(session, {
+      opcode,
+      tag: step.line,
+      words: [ptex, count].map(BigInt).concat(hash, valid),
+    });
     const next = Number(answer.words[2] ?? 0n);
     if (answer.status !== STATUSES.H_SUCCESS || next <= ptex) break;
     [hash, valid, ptex] = [answer.words[0]!, answer.words[1]!, next];
   }
   const asked = { line: step.line, op: 'TABLE_HASH', args: [] };
-  compareAnswer(session.comparer, asked, { status: 0, words: [step.hash, step.valid, null] }, answer!);
+  compareAnswer(
+    session.comparer,
+    asked,
+    { status: 0, words: [step.hash, step.valid, null] },
+    answer!,
+  );
 }
 
 /** Sends one record when all before it are answered, and waits for its answer. */
@@ -179,10 +215,14 @@ function tableNotes(step: EndStep, found: Awaited<ReturnType<typeof readTable>>)
   const notes: string[] = [];
   if (found.refused) notes.push(`line ${step.line}: the table is smaller than order ${step.order}`);
   if (step.validEntries !== undefined && step.validEntries !== found.validEntries) {
-    notes.push(`line ${step.line}: the table holds ${found.validEntries} valid entries instead of ${step.validEntries}`);
+    notes.push(
+      `line ${step.line}: the table holds ${found.validEntries} valid entries instead of ${step.validEntries}`,
+    );
   }
   if (step.tableSha256 !== undefined && step.tableSha256 !== found.sha256) {
-    notes.push(`line ${step.line}: the table's SHA-256 is ${found.sha256} instead of ${step.tableSha256}`);
+    notes.push(
+      `line ${step.line}: the table's SHA-256 is ${found.sha256} instead of ${step.tableSha256}`,
+    );
   }
   return notes;
 }

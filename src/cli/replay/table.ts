@@ -36,8 +36,11 @@ const VALID = 1;
 export async function readTable(stream: HcallStream, order: number): Promise<TableContents> {
   const entries = order === 0 ? 0 : 2 ** (order - 4);
   const reading: Reading = {
-    hash: createHash('sha256'), buffer: Buffer.alloc(ENTRIES_PER_READ * ENTRY_HASH_BYTES),
-    ptex: 0, validEntries: 0, refused: false,
+    hash: createHash('sha256'),
+    buffer: Buffer.alloc(ENTRIES_PER_READ * ENTRY_HASH_BYTES),
+    ptex: 0,
+    validEntries: 0,
+    refused: false,
   };
   stream.onAnswers((answers) => takeAnswers(reading, answers));
   for (let ptex = 0; ptex < entries; ptex += ENTRIES_PER_READ * READS_PER_FRAME) {
@@ -46,7 +49,11 @@ export async function readTable(stream: HcallStream, order: number): Promise<Tab
     if (wait !== undefined) await wait;
   }
   await stream.drained();
-  return { validEntries: reading.validEntries, sha256: reading.hash.digest('hex'), refused: reading.refused };
+  return {
+    validEntries: reading.validEntries,
+    sha256: reading.hash.digest('hex'),
+    refused: reading.refused,
+  };
 }
 
 function readFrame(firstPtex: number, reads: number): Uint8Array {
