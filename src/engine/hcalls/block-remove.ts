@@ -134,7 +134,8 @@ function blockOf(v: u64, ptex: u64, base: u32): u64 {
   const avpn = (v & HPTE_V_COMPARE & ~blockAvpnBits(base)) & ~HPTE_V_B;
   // AVPN starts at bit 23; for pages below 8 MiB the group gives the rest of the page number.
   const low = base < 23 ? (pageBitsBelowAvpn(v, ptex) & (((<u64>1 << <u64>(23 - base)) - 1))) >> BLOCK_SHIFT : 0;
-  return (avpn << 8) | low;
+  // It has at most eight bits, and AVPN starts at bit 7: moving AVPN further would lose its top.
+  return (avpn << 1) | low;
 }
 
 /** One synchronisation, then R and C, chains and slots. Drops all locks held. */
