@@ -40,7 +40,7 @@ function writeRecord(record: usize): i32 {
   let ptex: u64 = load<u32>(record);
   const valid = <u64>load<u16>(record, 4);
   const end = ptex + valid + <u64>load<u16>(record, 6);
-  if (end > load<u64>(PTEX_COUNT)) return refuse(H_PARAMETER, ptex);
+  if (ptex >= load<u64>(PTEX_COUNT) || end > load<u64>(PTEX_COUNT)) return refuse(H_PARAMETER, ptex);
   for (let at = record + <usize>HEADER_BYTES; ptex < end - <u64>load<u16>(record, 6); ptex++, at += <usize>ENTRY_BYTES) {
     const v = bswap<u64>(load<u64>(at)) & ~HPTE_V_HVLOCK;
     const r = bswap<u64>(load<u64>(at, 8));
