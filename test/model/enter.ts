@@ -107,7 +107,8 @@ function realEntry(
   const host = hostPageAt(state, gpa);
   let r = guestView & (HPTE_R_KEY | HPTE_R_PP0 | ((1n << actual) - 1n));
   if ((host & HOST_PRESENT) === 0) {
-    return { v: v | HPTE_V_ABSENT, r: forceCacheable(r & not(HPTE_R_KEY)) };
+    const absent = r & not(HPTE_R_KEY);
+    return { v: v | HPTE_V_ABSENT, r: realWimg(absent, false) ?? absent };
   }
   if ((host & HOST_WRITABLE) === 0 && isWritable(guestView)) r = makeReadonly(r);
   const wimgChecked = realWimg(r, (host & HOST_CACHE_INHIBITED) !== 0);

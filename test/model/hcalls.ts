@@ -188,7 +188,9 @@ function blockCheck(
 
   const pageInBlock = ((1n << (size.base + BLOCK_SHIFT)) - 1n) >> 23n;
   const compared = not(0x7fn | (pageInBlock << 7n));
-  if ((ts & BLOCK_AVPN) !== 0n && ((v ^ ava) & compared) !== 0n) return [BLOCK_NOT_FOUND];
+  // As in the other hcalls the AVPN's low seven bits must be 0 to match.
+  const asked = ava & not(pageInBlock << 7n);
+  if ((ts & BLOCK_AVPN) !== 0n && (v & compared) !== asked) return [BLOCK_NOT_FOUND];
 
   // The AVPN, and of the bits that come back from the group only those that the AVPN lacks.
   const { offset } = virtualPage(v, size.base, Number(ptex), groupMask(state.order));

@@ -108,7 +108,7 @@ export function createState(config: ModelConfig): State {
     order: config.order,
     entries: new Map(),
     isa300: config.isa300,
-    ramBytes: BigInt(config.ramBytes ?? slots.reduce((sum, slot) => sum + slot.bytes, 0)),
+    ramBytes: BigInt(config.ramBytes ?? ramSum(slots)),
     memslots: slots.map((slot) => ({
       base: slot.base,
       bytes: BigInt(slot.bytes),
@@ -127,6 +127,10 @@ export function createState(config: ModelConfig): State {
     tlbieCount: 0,
     mmioUpdate: 0,
   };
+}
+
+function ramSum(slots: readonly { bytes: number; kind: 'ram' | 'ci' }[]): number {
+  return slots.reduce((sum, { bytes, kind }) => sum + (kind === 'ram' ? bytes : 0), 0);
 }
 
 // --- the table -----------------------------------------------------------------------------------
