@@ -10,7 +10,7 @@ import {
   HPTE_R_C, HPTE_R_R, HPTE_R_RC, HPTE_V_ABSENT, HPTE_V_BOLTED, HPTE_V_SECONDARY, HPTE_V_TAKEN, guestV,
 } from '../hpte';
 import {
-  CLEAR_NEXT, MEMSLOTS, MEMSLOT_BYTES, MEMSLOT_COUNT, MODE, PTEX_COUNT, TABLES_BASE, TABLES_END, TABLES_HIGH_USED,
+  MEMSLOTS, MEMSLOT_BYTES, MEMSLOT_COUNT, MODE, PTEX_COUNT, TABLES_BASE, TABLES_END, TABLES_HIGH_USED,
   TABLES_LOW_USED, TABLE_ORDER, hpteAddress, revmapAddress,
 } from '../memory-map';
 import { framesOf, rmapOf } from '../memslots';
@@ -48,7 +48,6 @@ export function freeTable(): void {
 /** Nothing may point into the old table any more: no preparation, no chain. With the gate closed. */
 function forgetTable(): void {
   dropPending();
-  store<u64>(CLEAR_NEXT, 0);
   const end = MEMSLOTS + MEMSLOT_BYTES * <usize>load<u32>(MEMSLOT_COUNT);
   for (let slot = MEMSLOTS; slot < end; slot += MEMSLOT_BYTES) {
     memory.fill(rmapOf(slot, 0), 0, <usize>framesOf(slot) << 3);
