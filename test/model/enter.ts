@@ -41,6 +41,7 @@ import {
   hostPageAt,
   isPresentEntry,
   isPtex,
+  markDirty,
   noteModification,
   ok,
   setDwords,
@@ -78,7 +79,10 @@ export function hEnter(state: State, args: readonly bigint[]): Answer {
   const slot = freeSlot(state, Number(ptex), (flags & FLAGS.H_EXACT) !== 0n);
   if (slot === undefined) return fail(STATUSES.H_PTEG_FULL);
 
-  if (zeroes) zeroMemory(state, gpa, 1n << size.actual);
+  if (zeroes) {
+    zeroMemory(state, gpa, 1n << size.actual);
+    markDirty(state, gpa, 1n << size.actual);
+  }
   const entry = entryAt(state, slot);
   entry.guestRpte = guestView;
   noteModification(state, entry);

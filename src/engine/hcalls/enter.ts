@@ -30,8 +30,8 @@ import {
 import { lockHpte, tryLockHpte, unlockHpte } from '../hpte-lock';
 import { COUNT_SECOND_PASS, MODE, PTEX_COUNT, SLOT_BACKING_SHIFT, SLOT_MEMORY, hpteAddress } from '../memory-map';
 import {
-  HOST_CACHE_INHIBITED, HOST_PRESENT, HOST_WRITABLE, frameOf, hostState, memoryOf, rmapOf, slotHoldsPages,
-  slotNumber, slotOf,
+  HOST_CACHE_INHIBITED, HOST_PRESENT, HOST_WRITABLE, frameOf, hostState, markDirty, memoryOf, rmapOf,
+  slotHoldsPages, slotNumber, slotOf,
 } from '../memslots';
 import { hostChangedSince, hostSequence } from '../host/invalidation';
 import { SHIFT_64K, pageAddress, pageShifts } from '../page-sizes';
@@ -53,8 +53,8 @@ let newR: u64 = 0;
 let newGpa: u64 = 0;
 let newRmap: usize = 0;
 let newSequence: u64 = 0;
-/** Bytes of backed memory to zero before the entry is visible. */
-let newZeroBytes: usize = 0;
+/** Size of the page of backed memory to zero before the entry is visible; 0: none. */
+let newZeroShift: u32 = 0;
 /** Which pass found the slot. */
 let newPass: u64 = 0;
 
@@ -87,7 +87,7 @@ function compose(flags: u64, ptex: u64, v: u64, r: u64): i32 {
   newR = r & ~HPTE_R_TS;
   newGpa = pageAddress(r, shift);
   newRmap = 0;
-  newZeroBytes = 0;
+  newZeroShift = 0;
   newPass = 1;
   // ORDER: before the host page is looked at; publish() asks again under the chain lock.
   newSequence = hostSequence();
@@ -134,7 +134,7 @@ function composeMemory(memslot: usize, shift: u32, zero: bool): i32 {
   // DIFFERS: KVM HV ignores H_ZERO_PAGE; where guest memory is kept the page is zeroed as PAPR asks.
   if (zero && load<u32>(memslot + SLOT_MEMORY) != 0) {
     if (shift > SHIFT_64K) return refuse(H_TOO_BIG, RULE_ZERO_TOO_BIG, shift, 0);
-    newZeroBytes = <usize>1 << shift;
+    newZeroShift = shift;
   }
   return H_SUCCESS;
 }
@@ -188,7 +188,10 @@ function lockFreeSlotForSure(first: u64): u64 {
 /** Fills the slot, which the caller has locked, links it to its frame, and unlocks it by making it visible. */
 function publish(ptex: u64, guest: u64): void {
   const entry = hpteAddress(ptex);
-  if (newZeroBytes != 0) memory.fill(memoryOf(newGpa), 0, newZeroBytes);
+  if (newZeroShift != 0) {
+    memory.fill(memoryOf(newGpa), 0, <usize>1 << newZeroShift);
+    markDirty(slotOf(newGpa), newGpa, newZeroShift);
+  }
   setGuestRpte(ptex, guest);
   noteModification(ptex);
   if (newRmap != 0) linkUnlessHostChanged(ptex);
