@@ -25,7 +25,7 @@ import { noteModification, setGuestRpte } from '../guest-view';
 import {
   HOST_FRAME_OFFSET, HPTE_R_G, HPTE_R_I, HPTE_R_KEY, HPTE_R_M, HPTE_R_PP0, HPTE_R_RC, HPTE_R_TS, HPTE_R_W,
   HPTE_R_WIMG, HPTE_V_1TB_SEG, HPTE_V_ABSENT, HPTE_V_B, HPTE_V_HVLOCK, HPTE_V_LARGE, HPTE_V_TAKEN, HPTE_V_VALID,
-  isWritable, madeReadOnly, tableR, tableV,
+  guestV, isWritable, madeReadOnly, tableR, tableV,
 } from '../hpte';
 import { lockHpte, tryLockHpte, unlockHpte } from '../hpte-lock';
 import { COUNT_SECOND_PASS, MODE, PTEX_COUNT, SLOT_BACKING_SHIFT, SLOT_MEMORY, hpteAddress } from '../memory-map';
@@ -153,7 +153,7 @@ function lockThatSlot(ptex: u64): u64 {
   newPass = 2;
   const v = lockHpte(entry);
   if ((v & HPTE_V_TAKEN) == 0) return ptex;
-  because(RULE_SLOT_OCCUPIED, ptex, v & ~HPTE_V_HVLOCK);
+  because(RULE_SLOT_OCCUPIED, ptex, guestV(v, load<u64>(entry, 8)) & ~HPTE_V_HVLOCK);
   unlockHpte(entry, v);
   return NO_SLOT;
 }
@@ -179,7 +179,7 @@ function lockFreeSlotForSure(first: u64): u64 {
   for (let i: u64 = 0; i < held; i++) {
     const entry = hpteAddress(first + i);
     const v = load<u64>(entry);
-    if (found == NO_SLOT) becauseDetail(<u32>i + 1, v & ~HPTE_V_HVLOCK);
+    if (found == NO_SLOT) becauseDetail(<u32>i + 1, guestV(v, load<u64>(entry, 8)) & ~HPTE_V_HVLOCK);
     unlockHpte(entry, v);
   }
   return found;
