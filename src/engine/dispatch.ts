@@ -18,13 +18,11 @@ import { remove } from './hcalls/remove';
 import { resizeCommit, resizePrepare } from './hcalls/resize';
 import {
   OP_H_BLOCK_REMOVE, OP_H_BULK_REMOVE, OP_H_CLEAR_HPT, OP_H_CLEAR_MOD, OP_H_CLEAR_REF, OP_H_ENTER, OP_H_PAGE_INIT,
-  OP_H_PROTECT, OP_H_READ, OP_H_REMOVE, OP_H_RESIZE_HPT_COMMIT, OP_H_RESIZE_HPT_PREPARE,
+  OP_H_PROTECT, OP_H_READ, OP_H_REMOVE, OP_H_RESIZE_HPT_COMMIT, OP_H_RESIZE_HPT_PREPARE, isControl,
 } from './opcodes';
 import { RULE_CONTROL_BY_GUEST, RULE_UNKNOWN_OPCODE } from './rules';
 import { H_FUNCTION } from './status';
 import { because } from './this-processor';
-
-const CONTROL_BIT: u32 = 0x8000;
 
 export function execute(opcode: u32, words: u32, args: usize, results: usize, mayControl: bool): i32 {
   switch (opcode) {
@@ -53,8 +51,8 @@ export function execute(opcode: u32, words: u32, args: usize, results: usize, ma
     case OP_H_CLEAR_HPT:
       return clearHpt();
     default:
-      if ((opcode & CONTROL_BIT) != 0 && mayControl) return executeControl(opcode, words, args, results);
-      because((opcode & CONTROL_BIT) != 0 ? RULE_CONTROL_BY_GUEST : RULE_UNKNOWN_OPCODE, opcode);
+      if (isControl(opcode) && mayControl) return executeControl(opcode, words, args, results);
+      because(isControl(opcode) ? RULE_CONTROL_BY_GUEST : RULE_UNKNOWN_OPCODE, opcode);
       return H_FUNCTION;
   }
 }

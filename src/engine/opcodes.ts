@@ -43,6 +43,11 @@ export const MEMORY_WORDS_MAX: u64 = 4096;
 /** What an unknown opcode may carry: anything, since all it gets is H_FUNCTION. */
 const ANY: u32 = 0xfff;
 
+/** A control record's, and one that there is: nothing may look at the words of another. */
+export function isControl(opcode: u32): bool {
+  return opcode >= OP_HOST_UNMAP && opcode <= OP_TABLE_COUNT;
+}
+
 /** Fewest argument words | most << 16. */
 export function wordsAllowed(opcode: u32): u32 {
   switch (opcode) {

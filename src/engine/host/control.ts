@@ -7,14 +7,14 @@ import { ORDER_MAX, ORDER_MIN, resizeAtOnce } from '../hcalls/resize';
 import { MODE, PTEX_COUNT, SLOT_BASE, SLOT_LENGTH, hpteAddress, revmapAddress } from '../memory-map';
 import { memoryOf, slotOf } from '../memslots';
 import {
-  DIRTY_FRAMES_MAX, HTAB_READ_BYTES_MAX, MEMORY_WORDS_MAX, OP_ENTRY_INSPECT, OP_HOST_AGE, OP_HOST_DIRTY,
+  DIRTY_FRAMES_MAX, HTAB_READ_BYTES_MAX, MEMORY_WORDS_MAX, OP_HOST_AGE, OP_HOST_DIRTY,
   OP_HOST_PAGE_FAULT, OP_HOST_SET_PTE, OP_HOST_UNMAP, OP_HPT_FREE, OP_HPT_RESET, OP_HPT_RESIZE, OP_HTAB_CLOSE,
   OP_HTAB_OPEN, OP_HTAB_READ, OP_HTAB_WRITE, OP_MEMORY_READ, OP_MEMORY_WRITE, OP_SET_RC, OP_TABLE_COUNT,
   OP_TABLE_HASH, OP_WALK,
 } from '../opcodes';
-import { RULE_CONTROL_ARGUMENT, RULE_CONTROL_DONE, RULE_NO_MEMORY, RULE_NO_TABLE, RULE_UNKNOWN_OPCODE } from '../rules';
+import { RULE_CONTROL_ARGUMENT, RULE_CONTROL_DONE, RULE_NO_MEMORY, RULE_NO_TABLE } from '../rules';
 import {
-  H_CONTINUE, H_FUNCTION, H_NOT_AVAILABLE, H_NO_MEM, H_PARAMETER, H_PTEG_FULL, H_RESOURCE, H_SUCCESS,
+  H_CONTINUE, H_NOT_AVAILABLE, H_NO_MEM, H_PARAMETER, H_PTEG_FULL, H_RESOURCE, H_SUCCESS,
 } from '../status';
 import { answerWords, because } from '../this-processor';
 import { ageBackingPage } from './age';
@@ -135,12 +135,10 @@ function onEntries(opcode: u32, args: usize, results: usize): i32 {
       countPiece(ptex, load<u64>(args, 8), results);
       answerWords(9);
       return H_SUCCESS;
-    case OP_ENTRY_INSPECT:
+    default:
+      // ENTRY_INSPECT: there is no other opcode.
       inspect(ptex, results);
       return H_SUCCESS;
-    default:
-      because(RULE_UNKNOWN_OPCODE, opcode);
-      return H_FUNCTION;
   }
 }
 
