@@ -9,6 +9,7 @@ import type { GuestConfig } from '../../schemas/guests.ts';
 import { operationByName } from '../../schemas/operations.ts';
 import { EXPLAIN_WORDS, decodeAnswers, encodeRequests } from '../../schemas/records.ts';
 import type { AnswerRecord, RequestRecord } from '../../schemas/records.ts';
+import { RULES } from '../../schemas/rules.ts';
 import { layOut } from '../../src/guests/layout.ts';
 import { openCompletionRing, takeCompletions } from '../../src/rings/completion.ts';
 import type { Fault } from '../../src/rings/completion.ts';
@@ -167,6 +168,13 @@ function openProcessor(
     explain: (name, args) => ask(name, args, true),
     counter: (name) => new BigUint64Array(memory.buffer, block + exports[name]!, 1)[0]!,
   };
+}
+
+/** The rule behind an explained answer, by name, and its details. */
+export function ruleOf({ why }: Answer): (string | bigint)[] {
+  const row = RULES[Number(why[0])];
+  if (row === undefined) throw new Error(`no rule ${why[0]}`);
+  return [row.name, ...why.slice(1, 1 + row.details.length)];
 }
 
 /** Hands the engine time for a table in preparation until it is done. */
