@@ -3,6 +3,7 @@
  */
 import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
+import { SHUTDOWN_GRACE_MILLIS } from '../../../schemas/limits.ts';
 import { streamUrl } from '../../client/address.ts';
 import { connectRest } from '../../client/rest.ts';
 import { connectStream } from '../../client/stream.ts';
@@ -55,7 +56,7 @@ async function run(words: readonly string[]): Promise<number> {
     options,
     'for example: npm start -- --listen 127.0.0.1:0 takes any free port',
   );
-  daemon.closeOnSignals();
+  const isEnding = endOnSignals(() => daemon.close());
   try {
     print(
       `hptd ${VERSION} is ready at ${paint('bold', daemon.url)}, with ${options.processors} processors`,
@@ -70,8 +71,26 @@ async function run(words: readonly string[]): Promise<number> {
     return EXIT.ok;
   } catch (error) {
     await daemon.close();
+    // Ctrl-C during the boot ends its stream: that is no failure.
+    if (isEnding()) return EXIT.ok;
     throw error;
   }
+}
+
+/**
+ * Ctrl-C arrives twice under npm, once from the terminal and once passed on, so a second signal means
+ * nothing. A close that hangs ends the process all the same. Tells whether the end has begun.
+ */
+function endOnSignals(close: () => Promise<void>): () => boolean {
+  let ending = false;
+  const end = (): void => {
+    if (ending) return;
+    ending = true;
+    setTimeout(() => process.exit(EXIT.internal), 2 * SHUTDOWN_GRACE_MILLIS).unref();
+    void close().then(() => process.exit(EXIT.ok));
+  };
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, end);
+  return () => ending;
 }
 
 async function loadSample(): Promise<Plan> {
