@@ -4,6 +4,7 @@
  */
 import { HPTE_GR_MODIFIED } from './hpte';
 import { MOD_INTEREST, revmapAddress } from './memory-map';
+import { AT_GUEST_VIEW, yieldPoint } from './yield-point';
 
 export function guestRpte(ptex: u64): u64 {
   return load<u64>(revmapAddress(ptex));
@@ -11,6 +12,7 @@ export function guestRpte(ptex: u64): u64 {
 
 /** Replaces the guest's view without telling the readers of the table stream. */
 export function setGuestRpte(ptex: u64, value: u64): void {
+  yieldPoint(AT_GUEST_VIEW);
   store<u64>(revmapAddress(ptex), value);
 }
 

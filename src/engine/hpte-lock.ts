@@ -10,41 +10,49 @@
  * WebAssembly, so what the holder did before the release is seen by the next holder. Only the holder writes dword 0,
  * so the release needs no compare.
  */
+import { mayWait } from './gate';
 import { HPTE_V_HVLOCK } from './hpte';
+import { journalLinkSettled, journalReleased, journalTaking } from './journal';
 import { COUNT_LOCK_WAITS } from './memory-map';
 import { count } from './this-processor';
+import { AT_LOCK, AT_LOCKED, AT_UNLOCK, AT_UNLOCKED, attemptFails, yieldPoint } from './yield-point';
 
 /** Looks at a taken lock this often before the core is given away: longer than any holder runs undisturbed. */
 const SPINS: u32 = 200;
 /** How long the core is given away; also bounds how long a missed release is not seen. */
 const WAIT_NANOS: i64 = 20000;
 
-/** Takes the lock if none of `busy` (always with HVLOCK) is set, without waiting. Losing a race is a failure too. */
-export function tryLockHpte(entry: usize, busy: u64): bool {
+/**
+ * Takes the lock if none of `busy` (always with HVLOCK) is set, without waiting. Losing a race is a failure too.
+ * `at`: the journal's record for it; a processor that holds several entries has one for each.
+ */
+export function tryLockHpte(entry: usize, busy: u64, at: u32 = 0): bool {
+  yieldPoint(AT_LOCK);
   const v = atomic.load<u64>(entry);
-  return (v & busy) == 0 && atomic.cmpxchg<u64>(entry, v, v | HPTE_V_HVLOCK) == v;
+  if ((v & busy) != 0 || attemptFails()) return false;
+  journalTaking(at, entry, v);
+  if (atomic.cmpxchg<u64>(entry, v, v | HPTE_V_HVLOCK) == v) {
+    yieldPoint(AT_LOCKED);
+    return true;
+  }
+  journalReleased(at);
+  return false;
 }
 
 /** Takes the lock, waiting for it. Gives dword 0 as locked: HVLOCK is set in it. */
-export function lockHpte(entry: usize): u64 {
-  const v = atomic.load<u64>(entry);
-  if ((v & HPTE_V_HVLOCK) == 0 && atomic.cmpxchg<u64>(entry, v, v | HPTE_V_HVLOCK) == v) return v | HPTE_V_HVLOCK;
-  return lockContended(entry);
-}
-
-function lockContended(entry: usize): u64 {
-  count(COUNT_LOCK_WAITS, 1);
-  let v: u64;
-  do {
-    awaitUnlocked(entry);
-    v = atomic.load<u64>(entry) & ~HPTE_V_HVLOCK;
-  } while (atomic.cmpxchg<u64>(entry, v, v | HPTE_V_HVLOCK) != v);
-  return v | HPTE_V_HVLOCK;
+export function lockHpte(entry: usize, at: u32 = 0): u64 {
+  if (!tryLockHpte(entry, HPTE_V_HVLOCK, at)) {
+    count(COUNT_LOCK_WAITS, 1);
+    do awaitUnlocked(entry);
+    while (!tryLockHpte(entry, HPTE_V_HVLOCK, at));
+  }
+  return load<u64>(entry);
 }
 
 /** Waits until the lock looks free, without taking it. */
 export function awaitUnlocked(entry: usize): void {
   for (let spins: u32 = 0; ; spins++) {
+    mayWait();
     const v = atomic.load<u64>(entry);
     if ((v & HPTE_V_HVLOCK) == 0) return;
     // The holder was preempted: give it this core. Nobody notifies; the wait ends by its time or because v changed.
@@ -53,6 +61,10 @@ export function awaitUnlocked(entry: usize): void {
 }
 
 /** Releases the lock; dword 0 becomes `v` without HVLOCK. */
-export function unlockHpte(entry: usize, v: u64): void {
+export function unlockHpte(entry: usize, v: u64, at: u32 = 0): void {
+  yieldPoint(AT_UNLOCK);
   atomic.store<u64>(entry, v & ~HPTE_V_HVLOCK);
+  yieldPoint(AT_UNLOCKED);
+  journalReleased(at);
+  journalLinkSettled();
 }

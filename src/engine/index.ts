@@ -6,3 +6,4 @@ export { backgroundSlice } from './hcalls/resize';
 export { answerWordsMax, wordsAllowed } from './opcodes';
 export { addMemslot, openTable, startGuest } from './guest';
 export { run } from './processor';
+export { interruptedStream, recover } from './recovery';

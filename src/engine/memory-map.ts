@@ -52,6 +52,10 @@ export const TABLES_HIGH_USED: usize = 0x103c;
 
 /** i32: 0 open, else 1 + the processor that stopped all others to replace the table. */
 export const GATE: usize = 0x1040;
+/** i32: 0, else 1 + the processor that repairs what a dead one left; beside GATE, so that one look sees both. */
+export const RECOVERY: usize = 0x1044;
+/** u64: a bit for each processor whose thread is gone and whose journal is not yet worked off. Set by the main thread. */
+export const DEAD: usize = 0x1048;
 /** u64: completed host invalidations. */
 export const INVALIDATE_SEQ: usize = 0x1080;
 /** i32: host invalidations going on. */
@@ -61,7 +65,7 @@ export const MOD_INTEREST: usize = 0x10c0;
 /** u64: bumped when an MMIO entry is removed or re-protected. */
 export const MMIO_UPDATE: usize = 0x10c8;
 
-/** i32: guards the resize words below; held for a few stores only. */
+/** i32: 0, else 1 + the processor that holds the lock on the resize words below; held for a few stores or a slice. */
 export const RESIZE_LOCK: usize = 0x1100;
 /** i32: RESIZE_NONE, RESIZE_ZEROING, RESIZE_READY or RESIZE_FAILED. */
 export const RESIZE_STATE: usize = 0x1104;
@@ -103,7 +107,7 @@ export const MEMSLOT_CI: u32 = 2;
 export const READERS: usize = 0x3000;
 export const READERS_MAX: u32 = 16;
 export const READER_BYTES: usize = 64;
-/** i32: 0 free, 1 open, 2 busy in a read. */
+/** i32: 0 free, 1 open, from 16 on busy in the hands of a processor. */
 export const READER_STATE: usize = 0;
 export const READER_FLAGS: usize = 4;
 export const READER_FIRST_PASS: usize = 8;
@@ -113,7 +117,7 @@ export const READER_INDEX: usize = 16;
 export const PROCESSORS: usize = 0x10000;
 export const PROCESSORS_MAX: u32 = 64;
 export const PROCESSOR_BYTES: usize = 4096;
-/** i32: 1 while the processor executes hcalls of this guest. */
+/** i32: 0 not executing, 1 executing hcalls of this guest, 2 parked inside one while a recovery goes on. */
 export const ACTIVE: usize = 0;
 /** u64 counters, written with plain stores by their processor, read by anybody. */
 export const COUNT_TLBIE: usize = 64;
@@ -127,18 +131,24 @@ export const COUNT_SECOND_PASS: usize = 112;
 export const RULE: usize = 256;
 export const RULE_DETAILS: u32 = 9;
 
+/** The processor's journal: see journal.ts. */
+export const JOURNAL: usize = 512;
+export const JOURNAL_BYTES: usize = 512;
+
 // --- Streams -----------------------------------------------------------------------------------------------
 export const STREAMS: usize = 0x60000;
 export const STREAMS_MAX: u32 = 128;
 export const STREAM_BYTES: usize = 512;
 /** Written by the processor. Heads and tails are free-running byte counts, modulo 2^32. */
 export const SUBMISSION_HEAD: usize = 0;
-/** u32: frame bytes and overheads finished; what is submitted less this is in flight. */
+/** u32: frame bytes and overheads finished; what is submitted less this is in flight. One u64 with SUBMISSION_HEAD. */
 export const CONSUMED: usize = 4;
-/** u32: bytes of the frame at the head that are executed already. */
-export const FRAME_AT: usize = 8;
+/** u32: records of the frame at the head are executed up to here; at or before its first record: not begun. */
+export const EXECUTED_TO: usize = 8;
+/** u32: their answers reach up to here, published or not. One u64 with EXECUTED_TO: both move at once. */
+export const ANSWERED_TO: usize = 12;
 /** u32: 1 after a malformed frame: nothing more is executed. */
-export const FAULTED: usize = 12;
+export const FAULTED: usize = 16;
 /** Written by the main thread. */
 export const SUBMISSION_TAIL: usize = 64;
 /** Written by the processor. */

@@ -7,7 +7,7 @@
  * all answers may use the credit again.
  *
  *   submission ring   ... [len|RECORDS][record record ...][len|RECORDS][record ...][0|SKIP]   (wraps to the start)
- *                          ^ SUBMISSION_HEAD, FRAME_AT bytes into it           SUBMISSION_TAIL ^
+ *                          ^ SUBMISSION_HEAD   ^ EXECUTED_TO                     SUBMISSION_TAIL ^
  *
  * A frame is checked whole before its first record is executed, so a malformed frame changes nothing.
  * Work stops at a record boundary when the quantum is used up, when the completion ring has no room for the
@@ -16,15 +16,17 @@
 import { execute } from './dispatch';
 import { enterGate, gateIsClosed, leaveGate, stepAside } from './gate';
 import {
-  COMPLETION_HEAD, COMPLETION_RING_BYTES, COMPLETION_TAIL, CONSUMED, COUNT_RECORDS, FAULTED, FAULT_COUNT,
-  FAULT_LENGTH, FAULT_VERSION, FRAME_AT, ITEM_FAULT, ITEM_HEADER_BYTES, ITEM_RECORDS, ITEM_SKIP, ROLE_HOST,
+  ANSWERED_TO, COMPLETION_HEAD, COMPLETION_RING_BYTES, COMPLETION_TAIL, CONSUMED, COUNT_RECORDS, EXECUTED_TO, FAULTED, FAULT_COUNT,
+  FAULT_LENGTH, FAULT_VERSION, ITEM_FAULT, ITEM_HEADER_BYTES, ITEM_RECORDS, ITEM_SKIP, ROLE_HOST,
   RULE, RULE_DETAILS, RUN_BACKGROUND, RUN_MORE, RUN_STALLED, SUBMISSION_HEAD, SUBMISSION_RING_BYTES, SUBMISSION_TAIL,
   completionRing, streamBlock, submissionRing,
 } from './memory-map';
 import { RULE_NONE } from './rules';
 import { resizeIsZeroing } from './hcalls/resize';
-import { answerWordsMax, wordsAllowed } from './opcodes';
+import { OP_H_BLOCK_REMOVE, OP_H_BULK_REMOVE, answerWordsMax, wordsAllowed } from './opcodes';
+import { JOURNAL_ANSWER, JOURNAL_STREAM, journalAnswerTaken } from './journal';
 import { answerWords, because, count, resultWords, self } from './this-processor';
+import { AT_ANSWER, AT_FRAME, yieldPoint } from './yield-point';
 
 const RECORD_HEADER_BYTES: usize = 8;
 const RECORD_VERSION: u32 = 1;
@@ -51,16 +53,20 @@ export function run(stream: u32, quantum: u32): u32 {
   if (atomic.load<u32>(block + SUBMISSION_TAIL) == load<u32>(block + SUBMISSION_HEAD)) return background();
   completions = completionRing(stream);
   itemStart = load<u32>(block + COMPLETION_TAIL);
-  itemEnd = itemStart + <u32>ITEM_HEADER_BYTES;
+  // Answers that a dead processor wrote and did not publish come first.
+  itemEnd = itemStart + max<i32>(load<i32>(block + ANSWERED_TO) - <i32>itemStart, <i32>ITEM_HEADER_BYTES);
+  store<u32>(block + ANSWERED_TO, itemEnd);
   const ring = submissionRing(stream);
   let executed: u32 = 0;
   stalled = false;
   enterGate();
+  store<u32>(self + JOURNAL_STREAM, stream + 1);
   while (executed < quantum && !stalled) {
     const frame = frameAtHead(ring);
     if (frame == 0) break;
     executed += runFrame(frame, quantum - executed);
   }
+  store<u32>(self + JOURNAL_STREAM, 0);
   leaveGate();
   publish();
   count(COUNT_RECORDS, executed);
@@ -84,7 +90,7 @@ function frameAtHead(ring: usize): usize {
     } else if (load<u32>(block + FAULTED) != 0) {
       finishFrame(length);
     } else {
-      if (load<u32>(block + FRAME_AT) != 0) return item;
+      if (frameProgress(head) != 0) return item;
       if (!roomFor(FAULT_BYTES)) {
         stalled = true;
         return 0;
@@ -97,12 +103,20 @@ function frameAtHead(ring: usize): usize {
   return 0;
 }
 
+/** Bytes of the frame at `head` that are executed. */
+function frameProgress(head: u32): u32 {
+  const done = <i32>(load<u32>(block + EXECUTED_TO) - head) - <i32>ITEM_HEADER_BYTES;
+  return done > 0 ? <u32>done : 0;
+}
+
+/** Moves SUBMISSION_HEAD and CONSUMED, in one store so that no death comes between. */
 function finishFrame(length: u32): void {
-  store<u32>(block + FRAME_AT, 0);
   const cost = length + <u32>ITEM_HEADER_BYTES;
+  const head = load<u32>(block + SUBMISSION_HEAD) + cost;
+  const consumed = load<u32>(block + CONSUMED) + cost;
+  yieldPoint(AT_FRAME);
   // ORDER: before the answers are published, see the head of this file.
-  atomic.store<u32>(block + CONSUMED, load<u32>(block + CONSUMED) + cost);
-  atomic.store<u32>(block + SUBMISSION_HEAD, load<u32>(block + SUBMISSION_HEAD) + cost);
+  atomic.store<u64>(block + SUBMISSION_HEAD, <u64>head | (<u64>consumed << 32));
 }
 
 /** Whole records of version 1 with a word count their opcode allows? If not, publishes the fault. */
@@ -139,7 +153,8 @@ function runFrame(item: usize, quantum: u32): u32 {
   const length = load<u32>(item);
   const records = item + ITEM_HEADER_BYTES;
   const mayControl = load<u32>(block + ROLE_HOST) != 0;
-  let at = load<u32>(block + FRAME_AT);
+  const start = load<u32>(block + SUBMISSION_HEAD) + <u32>ITEM_HEADER_BYTES;
+  let at = frameProgress(start - <u32>ITEM_HEADER_BYTES);
   let executed: u32 = 0;
   while (at < length && executed < quantum) {
     const record = records + <usize>at;
@@ -154,9 +169,9 @@ function runFrame(item: usize, quantum: u32): u32 {
     runRecord(record, head, words, mayControl);
     at += <u32>RECORD_HEADER_BYTES + words * 8;
     executed++;
+    noteProgress(start + at);
   }
   if (at == length) finishFrame(length);
-  else store<u32>(block + FRAME_AT, at);
   return executed;
 }
 
@@ -169,15 +184,32 @@ function runRecord(record: usize, head: u32, words: u32, mayControl: bool): void
     because(RULE_NONE);
   }
   answerWords(0);
-  const status = execute(head & 0xffff & ~EXPLAIN_BIT, words, record + RECORD_HEADER_BYTES, results, mayControl);
-  let answered = resultWords;
+  yieldPoint(AT_ANSWER);
+  // Not 0: a dead processor executed the record, and its journal has what is left to say.
+  const happened = load<u64>(self + JOURNAL_ANSWER);
+  const status = happened != 0
+    ? <i32>happened
+    : execute(head & 0xffff & ~EXPLAIN_BIT, words, record + RECORD_HEADER_BYTES, results, mayControl);
+  let answered = happened != 0 ? <u32>(happened >> 16) & 0xffff : resultWords;
   if (explain) {
     memory.copy(results + (<usize>answered << 3), self + RULE, EXPLAIN_BYTES);
     answered += 1 + RULE_DETAILS;
   }
+  yieldPoint(AT_ANSWER);
   store<u32>(answer, (<u32>status & 0xffff) | (answered << 16));
   store<u32>(answer, load<u32>(record, 4), 4);
   itemEnd += <u32>RECORD_HEADER_BYTES + answered * 8;
+}
+
+/**
+ * The record is executed and answered: one store says both, so that a death leaves it either done or not.
+ * RACE: a plain store of an aligned u64; only this processor, or its successor after its death, reads it.
+ */
+function noteProgress(executedTo: u32): void {
+  yieldPoint(AT_ANSWER);
+  store<u64>(block + EXECUTED_TO, <u64>executedTo | (<u64>itemEnd << 32));
+  yieldPoint(AT_ANSWER);
+  journalAnswerTaken();
 }
 
 /**
@@ -204,9 +236,11 @@ function skipToStart(): void {
   const item = completions + <usize>(itemStart & COMPLETION_MASK);
   store<u32>(item, 0);
   store<u32>(item, ITEM_SKIP, 4);
+  yieldPoint(AT_FRAME);
   itemStart = (itemStart | COMPLETION_MASK) + 1;
   itemEnd = itemStart + <u32>ITEM_HEADER_BYTES;
   atomic.store<u32>(block + COMPLETION_TAIL, itemStart);
+  store<u32>(block + ANSWERED_TO, itemEnd);
 }
 
 /** Hands the gathered answers to the main thread. */
@@ -218,8 +252,33 @@ function close(kind: u32): void {
   const item = completions + <usize>(itemStart & COMPLETION_MASK);
   store<u32>(item, itemEnd - itemStart - <u32>ITEM_HEADER_BYTES);
   store<u32>(item, kind, 4);
+  yieldPoint(AT_FRAME);
   // ORDER: the item's bytes before the tail that shows them.
   atomic.store<u32>(block + COMPLETION_TAIL, itemEnd);
+  yieldPoint(AT_FRAME);
   itemStart = itemEnd;
   itemEnd = itemStart + <u32>ITEM_HEADER_BYTES;
+  store<u32>(block + ANSWERED_TO, itemEnd);
+}
+
+/** Place in its submission ring of the record that a dead processor was in the middle of. `dead`: its block. */
+export function interruptedRecord(dead: usize): u32 {
+  const stream = streamBlock(load<u32>(dead + JOURNAL_STREAM) - 1);
+  const first = load<u32>(stream + SUBMISSION_HEAD) + <u32>ITEM_HEADER_BYTES;
+  const executedTo = load<u32>(stream + EXECUTED_TO);
+  return <i32>(executedTo - first) > 0 ? executedTo : first;
+}
+
+/** A removal that a dead processor had answered in a bulk or block removal is undone: its word is the request again. */
+export function undoPair(dead: usize, index: u32): void {
+  const running = load<u32>(dead + JOURNAL_STREAM);
+  if (running == 0) return;
+  const record = submissionRing(running - 1) + <usize>(interruptedRecord(dead) & SUBMISSION_MASK);
+  const answer = completionRing(running - 1) +
+    <usize>(load<u32>(streamBlock(running - 1) + ANSWERED_TO) & COMPLETION_MASK);
+  const args = record + RECORD_HEADER_BYTES;
+  const results = answer + RECORD_HEADER_BYTES;
+  const opcode = load<u16>(record) & ~EXPLAIN_BIT;
+  if (opcode == OP_H_BULK_REMOVE) store<u64>(results + (<usize>index << 4), load<u64>(args + (<usize>index << 4)));
+  if (opcode == OP_H_BLOCK_REMOVE) store<u64>(results + (<usize>index << 3), load<u64>(args + 8 + (<usize>index << 3)));
 }

@@ -13,11 +13,16 @@
  *
  * ORDER: as in hpte-lock.ts. The links are plain words: only the holder of the chain lock touches them.
  */
+import { mayWait } from './gate';
 import { HPTE_R_C, HPTE_R_R, HPTE_R_RC } from './hpte';
+import { STEP_APPEND, STEP_UNLINK, journalChain, journalChainRelease, journalLink } from './journal';
 import { COUNT_CHAIN_WAITS, revmapAddress } from './memory-map';
 import { frameOf, markDirty, rmapOf, slotOf } from './memslots';
 import { actualPageShift, pageAddress } from './page-sizes';
 import { count } from './this-processor';
+import {
+  AT_CHAIN_LINK, AT_CHAIN_LOCK, AT_CHAIN_LOCKED, AT_CHAIN_UNLOCK, AT_CHAIN_UNLOCKED, AT_GUEST_VIEW, yieldPoint,
+} from './yield-point';
 
 export const RMAP_INDEX: u64 = 0xffffffff;
 export const RMAP_PRESENT: u64 = 1 << 32;
@@ -34,34 +39,52 @@ const WAIT_NANOS: i64 = 20000;
 /** Takes the chain lock, waiting for it. Gives the rmap word without the lock. */
 export function lockChain(rmap: usize): u64 {
   let spins: u32 = 0;
+  yieldPoint(AT_CHAIN_LOCK);
   for (;;) {
     const word = atomic.load<u64>(rmap);
-    if ((word & RMAP_LOCK) == 0 && atomic.cmpxchg<u64>(rmap, word, word | RMAP_LOCK) == word) break;
+    if ((word & RMAP_LOCK) == 0) {
+      journalChain(rmap);
+      if (atomic.cmpxchg<u64>(rmap, word, word | RMAP_LOCK) == word) {
+        yieldPoint(AT_CHAIN_LOCKED);
+        return word;
+      }
+    }
     if (spins++ == 0) count(COUNT_CHAIN_WAITS, 1);
+    mayWait();
     if (spins >= SPINS) atomic.wait<i32>(rmap + 4, <i32>(word >> 32), WAIT_NANOS);
   }
-  return load<u64>(rmap) & ~RMAP_LOCK;
+  return 0;
 }
 
 /** Releases the chain lock; the rmap word becomes `word`. */
 export function unlockChain(rmap: usize, word: u64): void {
+  journalChainRelease(word & ~RMAP_LOCK);
+  yieldPoint(AT_CHAIN_UNLOCK);
   atomic.store<u64>(rmap, word & ~RMAP_LOCK);
+  yieldPoint(AT_CHAIN_UNLOCKED);
 }
 
 /** Puts an entry at the tail of a chain that the caller has locked. Gives the new rmap word; does not unlock. */
 export function appendToChain(word: u64, ptex: u64): u64 {
+  const tail = (word & RMAP_PRESENT) == 0 ? <u32>ptex : load<u32>(revmapAddress(word & RMAP_INDEX), BACK);
+  journalLink(STEP_APPEND, ptex, tail, 0);
+  return linkAtTail(word, ptex, tail);
+}
+
+/** The stores of an append. May be done again from the start, with the same words. */
+export function linkAtTail(word: u64, ptex: u64, tail: u32): u64 {
   const entry = revmapAddress(ptex);
   if ((word & RMAP_PRESENT) == 0) {
     store<u32>(entry, <u32>ptex, FORW);
     store<u32>(entry, <u32>ptex, BACK);
     return (word & ~RMAP_INDEX) | ptex | RMAP_PRESENT;
   }
-  const head = revmapAddress(word & RMAP_INDEX);
-  const tail = load<u32>(head, BACK);
   store<u32>(entry, <u32>(word & RMAP_INDEX), FORW);
   store<u32>(entry, tail, BACK);
+  yieldPoint(AT_CHAIN_LINK);
   store<u32>(revmapAddress(tail), <u32>ptex, FORW);
-  store<u32>(head, <u32>ptex, BACK);
+  yieldPoint(AT_CHAIN_LINK);
+  store<u32>(revmapAddress(word & RMAP_INDEX), <u32>ptex, BACK);
   return word;
 }
 
@@ -70,7 +93,15 @@ export function unlinkFromChain(word: u64, ptex: u64): u64 {
   const entry = revmapAddress(ptex);
   const forw = load<u32>(entry, FORW);
   const back = load<u32>(entry, BACK);
+  journalLink(STEP_UNLINK, ptex, forw, back);
+  return linkAround(word, ptex, forw, back);
+}
+
+/** The stores of an unlink. May be done again from the start, with the same words. */
+export function linkAround(word: u64, ptex: u64, forw: u32, back: u32): u64 {
+  yieldPoint(AT_CHAIN_LINK);
   store<u32>(revmapAddress(forw), back, BACK);
+  yieldPoint(AT_CHAIN_LINK);
   store<u32>(revmapAddress(back), forw, FORW);
   if ((word & RMAP_INDEX) != ptex) return word;
   if (<u64>forw == ptex) return word & ~(RMAP_PRESENT | RMAP_INDEX);
@@ -95,6 +126,7 @@ export function unlinkInvalidated(v: u64, real: u64, ptex: u64): void {
   const revmap = revmapAddress(ptex);
   const rc = real & HPTE_R_RC;
   const guest = load<u64>(revmap) | rc;
+  yieldPoint(AT_GUEST_VIEW);
   store<u64>(revmap, guest);
   const shift = actualPageShift(v, guest);
   const gpa = pageAddress(guest, shift);

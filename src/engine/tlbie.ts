@@ -10,6 +10,7 @@ import { pageBitsBelowAvpn } from './hash';
 import { COUNT_TLBIE, COUNT_TLBSYNC, LAST_TLBIE_RB } from './memory-map';
 import { SHIFT_16M, SHIFT_4K, SHIFT_64K, pageShifts } from './page-sizes';
 import { count, self } from './this-processor';
+import { AT_TLBIE, yieldPoint } from './yield-point';
 
 /** The tlbie operand RB for an entry. */
 export function tlbieOperand(v: u64, r: u64, ptex: u64): u64 {
@@ -35,6 +36,7 @@ export function tlbieOperand(v: u64, r: u64, ptex: u64): u64 {
 
 /** One translation invalidated; a batch ends with `tlbsync`. */
 export function tlbie(v: u64, r: u64, ptex: u64): void {
+  yieldPoint(AT_TLBIE);
   store<u64>(self + LAST_TLBIE_RB, tlbieOperand(v, r, ptex));
   count(COUNT_TLBIE, 1);
 }

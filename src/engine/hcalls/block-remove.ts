@@ -16,6 +16,7 @@ import {
   HPTE_R_RC, HPTE_V_B, HPTE_V_BOLTED, HPTE_V_COMPARE, HPTE_V_HVLOCK, HPTE_V_TAKEN, HPTE_V_VALID, guestR, guestV,
 } from '../hpte';
 import { tryLockHpte, unlockHpte } from '../hpte-lock';
+import { journalDone, journalNote, setJournalNote } from '../journal';
 import { MODE, PTEX_COUNT, hpteAddress } from '../memory-map';
 import { pageShifts } from '../page-sizes';
 import { unlinkInvalidated } from '../revmap';
@@ -23,6 +24,7 @@ import { RULE_BLOCK_DONE, RULE_BLOCK_TYPE, RULE_NO_TABLE } from '../rules';
 import { H_FUNCTION, H_PARAMETER, H_PARTIAL, H_SUCCESS } from '../status';
 import { answerWords, because } from '../this-processor';
 import { tlbie, tlbsync } from '../tlbie';
+import { AT_REAL, yieldPoint } from '../yield-point';
 import { noteMmioChange } from './remove';
 
 const PTEX_MASK: u64 = 0x00ffffffffffffff;
@@ -52,9 +54,12 @@ let batch: u32 = 0;
 /** in: AVA, then up to eight ts. out: the ts. */
 export function blockRemove(args: usize, words: u32, results: usize): i32 {
   const given = words - 1;
-  memory.copy(results, args + 8, given << 3);
+  // Going on where a dead processor stopped: removals that it answered stand answered in `results`.
+  if (journalNote() == 0) memory.copy(results, args + 8, given << 3);
+  setJournalNote(1);
   answerWords(given);
   if (load<u32>(MODE) == 0) {
+    setJournalNote(0);
     because(RULE_NO_TABLE);
     return H_FUNCTION;
   }
@@ -64,8 +69,14 @@ export function blockRemove(args: usize, words: u32, results: usize): i32 {
   let removed: u64 = 0;
   let refused: u64 = 0;
   for (let i: u32 = 0; i < given; i++) {
-    const ts = load<u64>(results + (<usize>i << 3));
+    const ts = load<u64>(args + 8 + (<usize>i << 3));
+    const before = load<u64>(results + (<usize>i << 3));
     if (ts >> 62 == TYPE_END) break;
+    if (before != ts) {
+      if (((before >> CODE_SHIFT) & 7) == CODE_DONE) removed++;
+      else refused++;
+      continue;
+    }
     if (ts >> 62 != TYPE_REQUEST) {
       because(RULE_BLOCK_TYPE, i, ts >> 62);
       status = H_PARAMETER;
@@ -77,9 +88,12 @@ export function blockRemove(args: usize, words: u32, results: usize): i32 {
     else refused++;
   }
   finish(results);
-  if (status == H_PARAMETER) return status;
-  because(RULE_BLOCK_DONE, removed, refused);
-  return refused == 0 ? H_SUCCESS : H_PARTIAL;
+  if (status != H_PARAMETER) {
+    because(RULE_BLOCK_DONE, removed, refused);
+    status = refused == 0 ? H_SUCCESS : H_PARTIAL;
+  }
+  journalDone(status, given);
+  return status;
 }
 
 /** Locks and invalidates one entry if it is what the request means; the response code. */
@@ -87,16 +101,17 @@ function removeOne(ts: u64, ava: u64, index: u32): u64 {
   const ptex = ts & PTEX_MASK;
   if (ptex >= load<u64>(PTEX_COUNT)) return CODE_PARAMETER;
   const entry = hpteAddress(ptex);
-  if (!tryLockHpte(entry, HPTE_V_HVLOCK)) return CODE_BUSY;
+  if (!tryLockHpte(entry, HPTE_V_HVLOCK, index)) return CODE_BUSY;
   const locked = load<u64>(entry);
   const real = load<u64>(entry, 8);
   const v = guestV(locked, real);
   const code = checkOne(v, ptex, ts, ava);
   if (code != CODE_DONE) {
-    unlockHpte(entry, locked);
+    unlockHpte(entry, locked, index);
     return code;
   }
   if ((v & HPTE_V_VALID) != 0) {
+    yieldPoint(AT_REAL);
     atomic.store<u64>(entry, locked & ~HPTE_V_VALID);
     tlbie(v, guestR(real), ptex);
   } else {
@@ -150,6 +165,6 @@ function finish(results: usize): void {
     if ((v & HPTE_V_TAKEN) == 0) unlinkInvalidated(v, real, ptex);
     noteModification(ptex);
     store<u64>(word, load<u64>(word) | ((guestRpte(ptex) & HPTE_R_RC) << RC_SHIFT));
-    unlockHpte(entry, 0);
+    unlockHpte(entry, 0, <u32>((word - results) >> 3));
   }
 }

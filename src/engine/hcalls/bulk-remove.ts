@@ -19,12 +19,14 @@
 import { guestRpte, noteModification } from '../guest-view';
 import { HPTE_R_RC, HPTE_V_HVLOCK, HPTE_V_VALID, guestR, guestV } from '../hpte';
 import { lockHpte, tryLockHpte, unlockHpte } from '../hpte-lock';
+import { journalDone, journalNote, setJournalNote } from '../journal';
 import { MODE, PTEX_COUNT, hpteAddress } from '../memory-map';
 import { unlinkInvalidated } from '../revmap';
 import { RULE_BULK_DONE, RULE_BULK_PTEX, RULE_BULK_SELECTOR, RULE_BULK_TYPE, RULE_NO_TABLE } from '../rules';
 import { H_FUNCTION, H_PARAMETER, H_SUCCESS } from '../status';
 import { answerWords, because } from '../this-processor';
 import { tlbie, tlbsync } from '../tlbie';
+import { AT_REAL, yieldPoint } from '../yield-point';
 import { entryMatches } from './match';
 import { noteMmioChange } from './remove';
 
@@ -37,6 +39,8 @@ const SELECT_ILLEGAL: u64 = 3;
 const DONE: u64 = 0x80;
 const NOT_FOUND: u64 = 0x90;
 const PARAMETER: u64 = 0xa0;
+/** Type and code of a response. */
+const CODE: u64 = 0xf0;
 /** From R and C in dword 1 to their place in a response. */
 const RC_SHIFT: u64 = 51;
 
@@ -48,10 +52,13 @@ let missed: u64 = 0;
 
 /** in and out: up to four pairs (tsh, tsl); words not given are the end. */
 export function bulkRemove(args: usize, words: u32, results: usize): i32 {
-  memory.copy(results, args, words << 3);
+  // Going on where a dead processor stopped: pairs that it answered stand answered in `results`.
+  if (journalNote() == 0) memory.copy(results, args, words << 3);
+  setJournalNote(1);
   answerWords(words);
   if (load<u32>(MODE) == 0) {
     because(RULE_NO_TABLE);
+    setJournalNote(0);
     return H_FUNCTION;
   }
   pairs = results;
@@ -61,14 +68,24 @@ export function bulkRemove(args: usize, words: u32, results: usize): i32 {
   let status = H_SUCCESS;
   for (let i: u32 = 0; i < words && status == H_SUCCESS; i += 2) {
     const pair = results + (<usize>i << 3);
-    const tsh = load<u64>(pair);
+    const tsh = load<u64>(args + (<usize>i << 3));
     if (tsh >> 62 == TYPE_END) break;
+    if (load<u64>(pair) != tsh) {
+      status = answeredBefore(load<u64>(pair));
+      continue;
+    }
     status = refusePair(pair, tsh, i >> 1);
     if (status == H_SUCCESS) removePair(pair, tsh, i + 1 < words ? load<u64>(pair, 8) : 0);
   }
   finishBatch();
   if (status == H_SUCCESS) because(RULE_BULK_DONE, removed, missed);
+  journalDone(status, words);
   return status;
+}
+
+/** A pair that was answered before this processor took over. */
+function answeredBefore(response: u64): i32 {
+  return ((response >> 56) & CODE) == PARAMETER ? H_PARAMETER : H_SUCCESS;
 }
 
 /** Answers a pair that is no proper request. */
@@ -91,16 +108,17 @@ function respond(pair: usize, tsh: u64, code: u64): void {
 function removePair(pair: usize, tsh: u64, operand: u64): void {
   const ptex = tsh & PTEX_MASK;
   const entry = hpteAddress(ptex);
-  if (batch == 0 || !tryLockHpte(entry, HPTE_V_HVLOCK)) {
+  const record = recordOf(pair);
+  if (batch == 0 || !tryLockHpte(entry, HPTE_V_HVLOCK, record)) {
     finishBatch();
-    lockHpte(entry);
+    lockHpte(entry, record);
   }
   const locked = load<u64>(entry);
   const real = load<u64>(entry, 8);
   const v = guestV(locked, real);
   const selector = (tsh >> 56) & 3;
   if (!entryMatches(v, ptex, selector == SELECT_AVPN, selector == SELECT_ANDCOND, operand)) {
-    unlockHpte(entry, locked);
+    unlockHpte(entry, locked, record);
     respond(pair, tsh, NOT_FOUND);
     missed++;
     return;
@@ -111,12 +129,18 @@ function removePair(pair: usize, tsh: u64, operand: u64): void {
     noteMmioChange(v, real);
     reportRc(pair, ptex);
     noteModification(ptex);
-    unlockHpte(entry, 0);
+    unlockHpte(entry, 0, record);
     return;
   }
+  yieldPoint(AT_REAL);
   atomic.store<u64>(entry, locked & ~HPTE_V_VALID);
   tlbie(v, guestR(real), ptex);
-  batch |= 1 << <u32>((pair - pairs) >> 4);
+  batch |= 1 << record;
+}
+
+/** A pair's number is also the number of its entry's record in the journal. */
+function recordOf(pair: usize): u32 {
+  return <u32>((pair - pairs) >> 4);
 }
 
 function reportRc(pair: usize, ptex: u64): void {
@@ -135,6 +159,6 @@ function finishBatch(): void {
     unlinkInvalidated(guestV(load<u64>(entry), real), real, ptex);
     reportRc(pair, ptex);
     noteModification(ptex);
-    unlockHpte(entry, 0);
+    unlockHpte(entry, 0, recordOf(pair));
   }
 }

@@ -2,7 +2,7 @@
  * H_CLEAR_HPT: remove everything but the virtual real mode area, a piece at a time.
  *
  * A large table would keep the processor for seconds, so a call clears at most a piece and answers H_CONTINUE; where
- * to go on is kept in the guest block. Two callers at once share the work; each gets H_SUCCESS when the end is reached.
+ * to go on is kept in the guest block. Two callers at once may clear the same piece; each gets H_SUCCESS at the end.
  * SPEC: PAPR H_CLEAR_HPT.
  */
 import { HPTE_V_TAKEN, guestV } from '../hpte';
@@ -24,12 +24,13 @@ export function clearHpt(): i32 {
     return H_FUNCTION;
   }
   const entries = load<u64>(PTEX_COUNT);
-  const first = atomic.add<u64>(CLEAR_NEXT, PIECE);
+  const first = atomic.load<u64>(CLEAR_NEXT);
   const end = min<u64>(first + PIECE, entries);
   let removed: u64 = 0;
   for (let ptex = first; ptex < end; ptex++) if (clearUnlessVrma(ptex)) removed++;
-  const done = end == entries || first >= entries;
-  if (done) atomic.store<u64>(CLEAR_NEXT, 0);
+  const done = end == entries;
+  // Only moved on when the piece is clear: a second caller may have cleared it too, or this thread may have died.
+  atomic.cmpxchg<u64>(CLEAR_NEXT, first, done ? 0 : end);
   because(RULE_CLEAR_HPT, done ? 0 : end, removed);
   return done ? H_SUCCESS : H_CONTINUE;
 }
@@ -44,6 +45,6 @@ function clearUnlessVrma(ptex: u64): bool {
     unlockHpte(entry, locked);
     return false;
   }
-  removeLocked(entry, locked, v, ptex);
+  removeLocked(entry, locked, v, ptex, 0);
   return true;
 }

@@ -11,6 +11,7 @@ import {
   HPTE_R_C, HPTE_R_R, HPTE_R_RC, HPTE_V_ABSENT, HPTE_V_TAKEN, HPTE_V_VALID, guestR, guestV,
 } from '../hpte';
 import { lockHpte, unlockHpte } from '../hpte-lock';
+import { journalAnswer, journalWords } from '../journal';
 import { hpteAddress } from '../memory-map';
 import { frameOf, markDirty, rmapOf, slotOf } from '../memslots';
 import { actualPageShift, pageAddress } from '../page-sizes';
@@ -19,6 +20,7 @@ import { RULE_CLEARED, RULE_EMPTY } from '../rules';
 import { H_NOT_FOUND, H_SUCCESS } from '../status';
 import { answerWords, because } from '../this-processor';
 import { tlbie, tlbsync } from '../tlbie';
+import { AT_REAL, yieldPoint } from '../yield-point';
 import { refusePtex } from './range';
 
 /** in: flags (ignored), ptex. out: dword 1 before. */
@@ -43,6 +45,7 @@ function clear(args: usize, results: usize, bit: u64): i32 {
     because(RULE_EMPTY, ptex);
     return H_NOT_FOUND;
   }
+  journalWords(0, entry, ptex);
   let before = guestRpte(ptex);
   if ((before & bit) != 0) {
     setGuestRpte(ptex, before & ~bit);
@@ -51,9 +54,10 @@ function clear(args: usize, results: usize, bit: u64): i32 {
   if ((v & HPTE_V_VALID) != 0) {
     before |= (bit == HPTE_R_R ? clearRealR(entry, v, ptex) : clearRealC(entry, locked, v, ptex)) & HPTE_R_RC;
   }
-  unlockHpte(entry, locked);
   store<u64>(results, before);
   answerWords(1);
+  journalAnswer(H_SUCCESS, 1);
+  unlockHpte(entry, locked);
   return H_SUCCESS;
 }
 
@@ -62,6 +66,7 @@ function clearRealR(entry: usize, v: u64, ptex: u64): u64 {
   const real = atomic.load<u64>(entry, 8);
   because(RULE_CLEARED, ptex, (real & HPTE_R_R) >> 8);
   if ((real & HPTE_R_R) == 0) return real;
+  yieldPoint(AT_REAL);
   atomic.and<u64>(entry, ~HPTE_R_R, 8);
   tlbie(v, guestR(real), ptex);
   tlbsync();
@@ -76,12 +81,14 @@ function clearRealR(entry: usize, v: u64, ptex: u64): u64 {
 
 /** Gives the real dword 1 as it is once the hardware cannot change it any more. */
 function clearRealC(entry: usize, locked: u64, v: u64, ptex: u64): u64 {
+  yieldPoint(AT_REAL);
   atomic.store<u64>(entry, (locked & ~HPTE_V_VALID) | HPTE_V_ABSENT);
   tlbie(v, guestR(load<u64>(entry, 8)), ptex);
   tlbsync();
   because(RULE_CLEARED, ptex, 1);
   const real = atomic.load<u64>(entry, 8);
   if ((real & HPTE_R_C) == 0) return real;
+  yieldPoint(AT_REAL);
   store<u64>(entry, real & ~HPTE_R_C, 8);
   const shift = actualPageShift(v, real);
   const gpa = pageAddress(guestRpte(ptex), shift);

@@ -28,6 +28,7 @@ import {
   guestV, isWritable, madeReadOnly, tableR, tableV,
 } from '../hpte';
 import { lockHpte, tryLockHpte, unlockHpte } from '../hpte-lock';
+import { journalAnswer } from '../journal';
 import { COUNT_SECOND_PASS, MODE, PTEX_COUNT, SLOT_BACKING_SHIFT, SLOT_MEMORY, hpteAddress } from '../memory-map';
 import {
   HOST_CACHE_INHIBITED, HOST_PRESENT, HOST_WRITABLE, frameOf, hostState, markDirty, memoryOf, rmapOf,
@@ -43,6 +44,7 @@ import {
 } from '../rules';
 import { H_FUNCTION, H_PARAMETER, H_PTEG_FULL, H_SUCCESS, H_TOO_BIG } from '../status';
 import { answerWords, because, becauseDetail, count } from '../this-processor';
+import { AT_REAL, AT_SLOT, yieldPoint } from '../yield-point';
 
 const SLOTS: u64 = 8;
 const NO_SLOT: u64 = ~(<u64>0);
@@ -55,26 +57,28 @@ let newRmap: usize = 0;
 let newSequence: u64 = 0;
 /** Size of the page of backed memory to zero before the entry is visible; 0: none. */
 let newZeroShift: u32 = 0;
-/** Which pass found the slot. */
+/** Which pass found the slot, and the journal's record of its lock. */
 let newPass: u64 = 0;
+let newRecord: u32 = 0;
 
 /** in: flags, ptex, dword 0, dword 1. out: the ptex used. */
 export function enter(args: usize, results: usize): i32 {
-  const ptex = insert(load<u64>(args), load<u64>(args, 8), load<u64>(args, 16), load<u64>(args, 24));
-  if (<i64>ptex < 0) return <i32>ptex;
-  store<u64>(results, ptex);
-  answerWords(1);
-  return H_SUCCESS;
+  return insert(load<u64>(args), load<u64>(args, 8), load<u64>(args, 16), load<u64>(args, 24), results);
 }
 
-/** The ptex of the new entry, or a status (negative). Also how a table stream is loaded. */
-export function insert(flags: u64, ptex: u64, v: u64, r: u64): i64 {
+/** Also how a table stream is loaded: `results` 0 then, because the entry is not what is answered. */
+export function insert(flags: u64, ptex: u64, v: u64, r: u64, results: usize): i32 {
   const status = compose(flags, ptex, v, r);
   if (status != H_SUCCESS) return status;
+  newRecord = 0;
   const slot = (flags & H_EXACT) != 0 ? lockThatSlot(ptex) : lockFreeSlot(ptex & ~(SLOTS - 1));
   if (slot == NO_SLOT) return H_PTEG_FULL;
-  publish(slot, r & ~HPTE_R_TS);
-  return <i64>slot;
+  if (results != 0) {
+    store<u64>(results, slot);
+    answerWords(1);
+  }
+  publish(slot, r & ~HPTE_R_TS, results != 0);
+  return H_SUCCESS;
 }
 
 /** All that is decided before a slot is looked for: the words of the real entry. */
@@ -162,6 +166,7 @@ function lockThatSlot(ptex: u64): u64 {
 function lockFreeSlot(first: u64): u64 {
   let entry = hpteAddress(first);
   for (let i: u64 = 0; i < SLOTS; i++, entry += 16) {
+    yieldPoint(AT_SLOT);
     // RACE: a plain look to pass taken slots by without a locked instruction; tryLockHpte looks again.
     if ((load<u64>(entry) & HPTE_V_VALID) == 0 && tryLockHpte(entry, HPTE_V_HVLOCK | HPTE_V_TAKEN)) return first + i;
   }
@@ -173,20 +178,21 @@ function lockFreeSlotForSure(first: u64): u64 {
   count(COUNT_SECOND_PASS, 1);
   newPass = 2;
   let held: u64 = 0;
-  while (held < SLOTS && (lockHpte(hpteAddress(first + held)) & HPTE_V_TAKEN) != 0) held++;
+  while (held < SLOTS && (lockHpte(hpteAddress(first + held), <u32>held) & HPTE_V_TAKEN) != 0) held++;
+  newRecord = <u32>held;
   const found = held < SLOTS ? first + held : NO_SLOT;
   if (found == NO_SLOT) because(RULE_GROUP_FULL, first >> 3);
   for (let i: u64 = 0; i < held; i++) {
     const entry = hpteAddress(first + i);
     const v = load<u64>(entry);
     if (found == NO_SLOT) becauseDetail(<u32>i + 1, guestV(v, load<u64>(entry, 8)) & ~HPTE_V_HVLOCK);
-    unlockHpte(entry, v);
+    unlockHpte(entry, v, <u32>i);
   }
   return found;
 }
 
 /** Fills the slot, which the caller has locked, links it to its frame, and unlocks it by making it visible. */
-function publish(ptex: u64, guest: u64): void {
+function publish(ptex: u64, guest: u64, answers: bool): void {
   const entry = hpteAddress(ptex);
   if (newZeroShift != 0) {
     memory.fill(memoryOf(newGpa), 0, <usize>1 << newZeroShift);
@@ -196,9 +202,11 @@ function publish(ptex: u64, guest: u64): void {
   noteModification(ptex);
   if (newRmap != 0) linkUnlessHostChanged(ptex);
   explainEntered(ptex);
+  yieldPoint(AT_REAL);
   store<u64>(entry, tableR(newV, newR), 8);
+  if (answers) journalAnswer(H_SUCCESS, 1);
   // ORDER: dword 1 before dword 0, so that whoever sees VALID sees the whole entry.
-  unlockHpte(entry, tableV(newV));
+  unlockHpte(entry, tableV(newV), newRecord);
 }
 
 /**

@@ -12,11 +12,13 @@ import {
   HPTE_V_VALID, guestR, guestV, isWritable, madeReadOnly,
 } from '../hpte';
 import { lockHpte, unlockHpte } from '../hpte-lock';
+import { journalAnswer, journalWords } from '../journal';
 import { hpteAddress } from '../memory-map';
 import { RULE_PROTECTED } from '../rules';
 import { H_NOT_FOUND, H_SUCCESS } from '../status';
 import { because } from '../this-processor';
 import { tlbie, tlbsync } from '../tlbie';
+import { AT_REAL, yieldPoint } from '../yield-point';
 import { entryMatches } from './match';
 import { refusePtex } from './range';
 import { noteMmioChange } from './remove';
@@ -40,10 +42,12 @@ export function protect(args: usize): i32 {
     return H_NOT_FOUND;
   }
   const bits = protectionBits(flags);
+  journalWords(0, entry, ptex);
   setGuestRpte(ptex, (guestRpte(ptex) & ~HPTE_R_PROTECTION) | bits);
   noteModification(ptex);
   const changed = (v & HPTE_V_VALID) != 0 && protectReal(entry, locked, v, ptex, bits);
   noteMmioChange(v, real);
+  journalAnswer(H_SUCCESS, 0);
   unlockHpte(entry, locked);
   because(RULE_PROTECTED, ptex, changed ? 1 : 0);
   return H_SUCCESS;
@@ -60,10 +64,12 @@ function protectReal(entry: usize, locked: u64, v: u64, ptex: u64, bits: u64): b
   let next = (old & ~HPTE_R_PROTECTION) | bits;
   if (isWritable(next) && !isWritable(old)) next = madeReadOnly(next);
   if (next == old) return false;
+  yieldPoint(AT_REAL);
   atomic.store<u64>(entry, (locked & ~HPTE_V_VALID) | HPTE_V_ABSENT);
   tlbie(v, guestR(next), ptex);
   tlbsync();
   // ORDER: R and C that the hardware set until the invalidation are read after it, or they would be overwritten.
+  yieldPoint(AT_REAL);
   store<u64>(entry, next | (atomic.load<u64>(entry, 8) & HPTE_R_RC), 8);
   return true;
 }

@@ -11,12 +11,14 @@ import { H_ANDCOND, H_AVPN } from '../flags';
 import { guestRpte, noteModification } from '../guest-view';
 import { HPTE_GR_MODIFIED, HPTE_V_TAKEN, HPTE_V_VALID, guestR, guestV, isMmio, shownV } from '../hpte';
 import { lockHpte, unlockHpte } from '../hpte-lock';
+import { journalAnswer } from '../journal';
 import { LAST_TLBIE_RB, MMIO_UPDATE, hpteAddress } from '../memory-map';
 import { unlinkInvalidated } from '../revmap';
 import { RULE_REMOVED } from '../rules';
 import { H_NOT_FOUND, H_SUCCESS } from '../status';
 import { answerWords, because, self } from '../this-processor';
 import { tlbie, tlbsync } from '../tlbie';
+import { AT_REAL, yieldPoint } from '../yield-point';
 import { entryMatches } from './match';
 import { refusePtex } from './range';
 
@@ -33,22 +35,17 @@ export function remove(args: usize, results: usize): i32 {
     unlockHpte(entry, locked);
     return H_NOT_FOUND;
   }
-  removeLocked(entry, locked, v, ptex);
-  store<u64>(results, shownV(v));
-  store<u64>(results, removedRpte, 8);
-  answerWords(2);
+  removeLocked(entry, locked, v, ptex, results);
   return H_SUCCESS;
 }
 
-/** The guest's view of the entry last removed. */
-export let removedRpte: u64 = 0;
-
 /**
  * Removes a taken entry that the caller has locked, and unlocks it. `locked`: dword 0 as it is in the table;
- * `v`: the same in guest form. Leaves the guest's dword 1 in removedRpte.
+ * `v`: the same in guest form. What it held is the answer, unless `results` is 0.
  */
-export function removeLocked(entry: usize, locked: u64, v: u64, ptex: u64): void {
+export function removeLocked(entry: usize, locked: u64, v: u64, ptex: u64, results: usize): void {
   if ((v & HPTE_V_VALID) != 0) {
+    yieldPoint(AT_REAL);
     atomic.store<u64>(entry, locked & ~HPTE_V_VALID);
     tlbie(v, guestR(load<u64>(entry, 8)), ptex);
     tlbsync();
@@ -59,8 +56,13 @@ export function removeLocked(entry: usize, locked: u64, v: u64, ptex: u64): void
     because(RULE_REMOVED, ptex, 0);
     noteMmioChange(v, load<u64>(entry, 8));
   }
-  removedRpte = guestRpte(ptex) & ~HPTE_GR_MODIFIED;
+  if (results != 0) {
+    store<u64>(results, shownV(v));
+    store<u64>(results, guestRpte(ptex) & ~HPTE_GR_MODIFIED, 8);
+    answerWords(2);
+  }
   noteModification(ptex);
+  if (results != 0) journalAnswer(H_SUCCESS, 2);
   unlockHpte(entry, 0);
 }
 
@@ -78,6 +80,6 @@ export function clearSlot(ptex: u64): bool {
     unlockHpte(entry, locked);
     return false;
   }
-  removeLocked(entry, locked, v, ptex);
+  removeLocked(entry, locked, v, ptex, 0);
   return true;
 }

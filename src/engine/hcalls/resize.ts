@@ -15,8 +15,11 @@
  * SPEC: PAPR H_RESIZE_HPT_PREPARE, H_RESIZE_HPT_COMMIT; the state machine as KVM HV's, the first checks as QEMU's:
  * whatever COMMIT answers, the preparation is gone.
  */
-import { closeGate, openGate } from '../gate';
+import { closeGate, mayWait, openGate } from '../gate';
 import { installTable, noteTableUsed } from '../guest';
+import {
+  CHANGE_INSTALLING, CHANGE_NONE, CHANGE_REHASHING, journalAnswer, journalChange, journalChangeAnswer,
+} from '../journal';
 import {
   MODE, RAM_BYTES, RESIZE_ERROR, RESIZE_FAILED, RESIZE_LOCK, RESIZE_NONE, RESIZE_ORDER, RESIZE_OWNER, RESIZE_READY,
   RESIZE_STATE, RESIZE_BASE, RESIZE_ZEROED, RESIZE_ZEROING, TABLES_BASE, TABLES_END, TABLES_HIGH_USED,
@@ -30,6 +33,7 @@ import {
   H_BUSY, H_CLOSED, H_LONG_BUSY_ORDER_100_MSEC, H_NOT_AVAILABLE, H_NO_MEM, H_PARAMETER, H_RESOURCE, H_SUCCESS,
 } from '../status';
 import { because, selfIndex } from '../this-processor';
+import { AT_TABLE, yieldPoint } from '../yield-point';
 import { rehash, rehashMoved } from './rehash';
 
 export const ORDER_MIN: u64 = 18;
@@ -37,6 +41,8 @@ export const ORDER_MIN: u64 = 18;
 const ORDER_MAX_PAPR: u64 = 46;
 export const ORDER_MAX: u64 = 30;
 const SLICE_BYTES: u32 = 262144;
+const WAIT_NANOS: i64 = 100000;
+const ENOSPC: i64 = 28;
 
 /** in: flags, shift. */
 export function resizePrepare(args: usize): i32 {
@@ -61,26 +67,28 @@ export function resizeCommit(args: usize): i32 {
   const order = state == RESIZE_NONE ? 0 : load<u32>(RESIZE_ORDER);
   const base = load<u32>(RESIZE_BASE);
   const error = load<i32>(RESIZE_ERROR);
+  const usable = state == RESIZE_READY && <u64>order == shift;
+  if (usable) journalChange(CHANGE_REHASHING, base, order);
   // Taken out of sight: whatever follows, the preparation is gone, and nobody zeroes it any more.
   store<i32>(RESIZE_STATE, RESIZE_NONE);
   unlockResize();
   if (state == RESIZE_NONE || <u64>order != shift) return refuse(H_CLOSED, RULE_RESIZE_NOT_PREPARED, shift, order);
   if (state == RESIZE_ZEROING) return refuse(H_BUSY, RULE_RESIZE_PREPARING, shift, 0);
   if (state == RESIZE_FAILED) return refuse(error, RULE_RESIZE_NO_SPACE, shift, 0);
-  return changeOver(base, order);
+  return changeOver(base, order, 0);
 }
 
-/** Prepares and commits in one, without PREPARE's limit. For the host. */
-export function resizeAtOnce(order: u64): i32 {
-  if (order < ORDER_MIN || order > ORDER_MAX || load<u32>(MODE) == 0) return H_PARAMETER;
+/** Prepares and commits in one, without PREPARE's limit. For the host: the outcome is in `results` too. */
+export function resizeAtOnce(order: u64, results: usize): i32 {
   lockResize();
   startPending(<u32>order);
   while (load<i32>(RESIZE_STATE) == RESIZE_ZEROING) zeroSlice();
   const ready = load<i32>(RESIZE_STATE) == RESIZE_READY;
-  store<i32>(RESIZE_STATE, RESIZE_NONE);
   const base = load<u32>(RESIZE_BASE);
+  if (ready) journalChange(CHANGE_REHASHING, base, <u32>order);
+  store<i32>(RESIZE_STATE, RESIZE_NONE);
   unlockResize();
-  return ready ? changeOver(base, <u32>order) : H_NO_MEM;
+  return ready ? changeOver(base, <u32>order, results) : H_NO_MEM;
 }
 
 /** Forgets a preparation. For the host's reset of the table. */
@@ -171,21 +179,38 @@ function zeroSlice(): void {
   if (at + bytes == end) atomic.store<i32>(RESIZE_STATE, RESIZE_READY);
 }
 
-/** Stops everybody, moves the bolted entries, makes the new table the active one. */
-function changeOver(base: u32, order: u32): i32 {
+/**
+ * Stops everybody, moves the bolted entries, makes the new table the active one. The answer is the status; with
+ * `results` the host's outcome, 0 or -errno. The caller has journalled the change.
+ */
+function changeOver(base: u32, order: u32, results: usize): i32 {
   closeGate();
+  yieldPoint(AT_TABLE);
   noteTableUsed(base, base + (2 << order));
   const status = rehash(base, order);
   if (status == H_SUCCESS) {
+    if (results != 0) store<u64>(results, 0);
+    journalChangeAnswer(results == 0 ? 0 : 1);
+    journalChange(CHANGE_INSTALLING, base, order);
+    yieldPoint(AT_TABLE);
     installTable(base, order);
     because(RULE_RESIZE_DONE, order, rehashMoved);
   }
+  if (results != 0 && status != H_SUCCESS) store<u64>(results, -ENOSPC);
+  journalAnswer(results == 0 ? status : H_SUCCESS, results == 0 ? 0 : 1);
+  yieldPoint(AT_TABLE);
   openGate();
+  journalChange(CHANGE_NONE, 0, 0);
   return status;
 }
 
 function lockResize(): void {
-  while (atomic.cmpxchg<i32>(RESIZE_LOCK, 0, 1) != 0) atomic.wait<i32>(RESIZE_LOCK, 1, 100000);
+  for (;;) {
+    const holder = atomic.cmpxchg<i32>(RESIZE_LOCK, 0, <i32>selfIndex + 1);
+    if (holder == 0) return;
+    mayWait();
+    atomic.wait<i32>(RESIZE_LOCK, holder, WAIT_NANOS);
+  }
 }
 
 function unlockResize(): void {
@@ -196,4 +221,18 @@ function unlockResize(): void {
 function refuse(status: i32, rule: u32, detail0: u64, detail1: u64): i32 {
   because(rule, detail0, detail1);
   return status;
+}
+
+/** Gives a preparation back that a dead processor's COMMIT had taken, zeroed again. For recovery. */
+export function restorePending(base: u32, order: u32): void {
+  memory.fill(base, 0, 2 << order);
+  store<u32>(RESIZE_BASE, base);
+  store<u32>(RESIZE_ORDER, order);
+  store<i32>(RESIZE_ERROR, H_SUCCESS);
+  store<i32>(RESIZE_STATE, RESIZE_READY);
+}
+
+/** Frees the resize lock of a dead processor. Every step under it can be left half-done: the state word moves last. */
+export function releaseResizeOf(processor: u32): void {
+  if (atomic.load<i32>(RESIZE_LOCK) == <i32>processor + 1) unlockResize();
 }

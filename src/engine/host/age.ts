@@ -7,17 +7,20 @@
 import { guestRpte, noteModification, setGuestRpte } from '../guest-view';
 import { HPTE_R_R, HPTE_V_HVLOCK, HPTE_V_VALID, guestR, guestV } from '../hpte';
 import { awaitUnlocked, tryLockHpte, unlockHpte } from '../hpte-lock';
+import { journalNote, journalWords, setJournalNote } from '../journal';
 import { hpteAddress } from '../memory-map';
 import { backingEndFrame, backingFirstFrame, rmapOf, slotOf } from '../memslots';
 import { RMAP_INDEX, RMAP_PRESENT, RMAP_REFERENCED, lockChain, nextInChain, unlockChain } from '../revmap';
 import { tlbie, tlbsync } from '../tlbie';
+import { AT_REAL, yieldPoint } from '../yield-point';
 
 /** HOST_AGE: was the backing page behind `gpa` referenced? */
 export function ageBackingPage(gpa: u64): bool {
   const slot = slotOf(gpa);
   if (slot == 0) return false;
   const end = backingEndFrame(slot, gpa);
-  let referenced = false;
+  // What a dead processor met before it died counts.
+  let referenced = journalNote() == NOTE_AGED;
   for (let frame = backingFirstFrame(slot, gpa); frame < end; frame++) {
     if (ageFrame(rmapOf(slot, frame))) referenced = true;
   }
@@ -30,7 +33,7 @@ function ageFrame(rmap: usize): bool {
   do {
     if (busy != 0) awaitUnlocked(busy);
     const word = lockChain(rmap);
-    if ((word & RMAP_REFERENCED) != 0) aged = true;
+    if ((word & RMAP_REFERENCED) != 0) noteAged();
     busy = (word & RMAP_PRESENT) == 0 ? <usize>0 : ageChain(word & RMAP_INDEX);
     unlockChain(rmap, word & ~RMAP_REFERENCED);
   } while (busy != 0);
@@ -39,6 +42,13 @@ function ageFrame(rmap: usize): bool {
 
 /** Was an R met in the frame at hand, in its rmap word or in an entry? */
 let aged: bool = false;
+const NOTE_AGED: u32 = 2;
+
+/** ORDER: journalled before the R is cleared, because nobody can find it out again. */
+function noteAged(): void {
+  aged = true;
+  setJournalNote(NOTE_AGED);
+}
 
 /** Clears R along a locked chain. Gives the address of an entry that was busy, or 0 when it went all the way. */
 function ageChain(head: u64): usize {
@@ -61,6 +71,9 @@ function ageEntry(entry: usize, ptex: u64): void {
   const real = atomic.load<u64>(entry, 8);
   const v = guestV(locked, real);
   if ((v & HPTE_V_VALID) != 0 && (real & HPTE_R_R) != 0) {
+    journalWords(0, entry, ptex);
+    noteAged();
+    yieldPoint(AT_REAL);
     // C may be set by the hardware at the same time and must stay: an atomic and.
     atomic.and<u64>(entry, ~HPTE_R_R, 8);
     tlbie(v, guestR(real), ptex);
@@ -70,7 +83,6 @@ function ageEntry(entry: usize, ptex: u64): void {
       setGuestRpte(ptex, guest | HPTE_R_R);
       noteModification(ptex);
     }
-    aged = true;
   }
   unlockHpte(entry, locked);
 }

@@ -4,6 +4,7 @@
  */
 import { readEntry } from '../hcalls/read';
 import { ORDER_MAX, ORDER_MIN, resizeAtOnce } from '../hcalls/resize';
+import { journalDone } from '../journal';
 import { MODE, PTEX_COUNT, SLOT_BASE, SLOT_LENGTH, hpteAddress, revmapAddress } from '../memory-map';
 import { memoryOf, slotOf } from '../memslots';
 import {
@@ -14,7 +15,7 @@ import {
 } from '../opcodes';
 import { RULE_CONTROL_ARGUMENT, RULE_CONTROL_DONE, RULE_NO_MEMORY, RULE_NO_TABLE } from '../rules';
 import {
-  H_CONTINUE, H_NOT_AVAILABLE, H_NO_MEM, H_PARAMETER, H_PTEG_FULL, H_RESOURCE, H_SUCCESS,
+  H_CONTINUE, H_NOT_AVAILABLE, H_NO_MEM, H_PARAMETER, H_RESOURCE, H_SUCCESS,
 } from '../status';
 import { answerWords, because } from '../this-processor';
 import { ageBackingPage } from './age';
@@ -26,8 +27,7 @@ import { countPiece, freeTable, hashPiece, resetTable } from './table';
 import { unmapBackingPage } from './unmap';
 import { segmentPageShift, walk } from './walk';
 
-/** What the trace format's HPT_RESIZE answers: -ENOSPC, -ENOMEM, -EINVAL. */
-const ENOSPC: i64 = 28;
+/** What the trace format's HPT_RESIZE answers beside 0 and -ENOSPC: -ENOMEM, -EINVAL. */
 const ENOMEM: i64 = 12;
 const EINVAL: i64 = 22;
 
@@ -43,12 +43,12 @@ export function executeControl(opcode: u32, words: u32, args: usize, results: us
     case OP_MEMORY_WRITE:
       return onBackedMemory(opcode, words, args, results);
     case OP_HPT_RESET: {
-      const refused = resetTable(load<u64>(args));
+      const refused = resetTable(load<u64>(args), results);
       if (refused == 1) return badArgument(0, load<u64>(args));
       return refused == 2 ? H_NO_MEM : answer(results, 0);
     }
     case OP_HPT_FREE:
-      freeTable();
+      freeTable(results);
       return answer(results, 0);
     default:
       return onTable(opcode, words, args, results);
@@ -67,13 +67,17 @@ function onMemory(opcode: u32, args: usize, results: usize): i32 {
       setBackingPage(gpa, <u8>load<u64>(args, 8));
       return answer(results, 0);
     case OP_HOST_AGE:
-      return answer(results, ageBackingPage(gpa) ? 1 : 0);
+      store<u64>(results, ageBackingPage(gpa) ? 1 : 0);
+      answerWords(1);
+      journalDone(H_SUCCESS, 1);
+      return H_SUCCESS;
     default: {
       const frames = load<u64>(args, 8);
       if (frames > DIRTY_FRAMES_MAX) return badArgument(1, frames);
       const dirty = harvestDirty(gpa, <u32>frames, results + 8);
       store<u64>(results, dirty);
       answerWords(1 + (<u32>frames + 63) / 64);
+      journalDone(H_SUCCESS, 1 + (<u32>frames + 63) / 64);
       return H_SUCCESS;
     }
   }
@@ -124,9 +128,13 @@ function onEntries(opcode: u32, args: usize, results: usize): i32 {
   if (ptex >= load<u64>(PTEX_COUNT)) return badArgument(0, ptex);
   switch (opcode) {
     case OP_HOST_PAGE_FAULT:
-      return answer(results, pageFault(ptex));
+      pageFault(ptex, results);
+      answerWords(1);
+      return H_SUCCESS;
     case OP_SET_RC:
-      return answer(results, setRc(ptex, load<u64>(args, 8), load<u64>(args, 16) != 0));
+      setRc(ptex, load<u64>(args, 8), load<u64>(args, 16) != 0, results);
+      answerWords(1);
+      return H_SUCCESS;
     case OP_TABLE_HASH:
       hashPiece(ptex, load<u64>(args, 8), load<u64>(args, 16), load<u64>(args, 24), results);
       answerWords(3);
@@ -161,20 +169,22 @@ function onStream(opcode: u32, words: u32, args: usize, results: usize): i32 {
     case OP_HTAB_OPEN: {
       // SPEC: as KVM HV the start is not checked: a read from beyond the table ends the first pass.
       if ((load<u64>(args, 8) & ~HTAB_BOLTED_ONLY) != 0) return badArgument(1, load<u64>(args, 8));
-      const reader = openReader(first, load<u64>(args, 8));
-      return reader < 0 ? H_RESOURCE : answer(results, reader);
+      if (!openReader(first, load<u64>(args, 8), results)) return H_RESOURCE;
+      answerWords(1);
+      return H_SUCCESS;
     }
     case OP_HTAB_READ: {
       const bytes = <u32>min<u64>(load<u64>(args, 8), HTAB_READ_BYTES_MAX);
-      const used = readHtab(first, bytes, results + 8);
+      const used = readHtab(first, bytes, results);
       if (used < 0) return badArgument(0, first);
-      store<u64>(results, used);
       // Records are whole words, so nothing has to be padded.
       answerWords(1 + <u32>used / 8);
       return used == 0 && stoppedEarly ? H_CONTINUE : H_SUCCESS;
     }
     case OP_HTAB_CLOSE:
-      return closeReader(first) ? answer(results, 0) : badArgument(0, first);
+      if (!closeReader(first, results)) return badArgument(0, first);
+      answerWords(1);
+      return H_SUCCESS;
     default: {
       if (first > <u64>(words - 1) * 8) return badArgument(0, first);
       const status = writeHtab(args + 8, <u32>first);
@@ -187,8 +197,9 @@ function onStream(opcode: u32, words: u32, args: usize, results: usize): i32 {
 
 function resizeNow(order: u64, results: usize): i32 {
   if (order < ORDER_MIN || order > ORDER_MAX) return answer(results, -EINVAL);
-  const status = resizeAtOnce(order);
-  return answer(results, status == H_SUCCESS ? 0 : status == H_PTEG_FULL ? -ENOSPC : -ENOMEM);
+  if (resizeAtOnce(order, results) == H_NO_MEM) return answer(results, -ENOMEM);
+  answerWords(1);
+  return H_SUCCESS;
 }
 
 function answer(results: usize, outcome: i64): i32 {

@@ -9,11 +9,13 @@
 import { guestRpte, noteModification, setGuestRpte } from '../guest-view';
 import { HPTE_R_C, HPTE_V_ABSENT, HPTE_V_HVLOCK, HPTE_V_VALID, guestR, guestV } from '../hpte';
 import { awaitUnlocked, tryLockHpte, unlockHpte } from '../hpte-lock';
+import { journalNote, journalWords, setJournalNote } from '../journal';
 import { HOST_PAGE_SHIFT, SLOT_BASE, SLOT_DIRTY, hpteAddress } from '../memory-map';
 import { frameOf, framesOf, markDirty, rmapOf, slotOf } from '../memslots';
 import { SHIFT_16G, actualPageShift, pageAddress } from '../page-sizes';
 import { RMAP_INDEX, RMAP_PRESENT, lockChain, nextInChain, unlockChain } from '../revmap';
 import { tlbie, tlbsync } from '../tlbie';
+import { AT_DIRTY, AT_REAL, yieldPoint } from '../yield-point';
 
 /**
  * HOST_DIRTY: harvests and clears `frames` host pages from `gpa` on, into words of 64 at `to`. Gives how many were
@@ -24,17 +26,23 @@ export function harvestDirty(gpa: u64, frames: u32, to: usize): i64 {
   if (slot == 0) return -1;
   const first = frameOf(slot, gpa);
   const end = <u32>min<u64>(<u64>first + <u64>frames, framesOf(slot));
-  memory.fill(to, 0, (<usize>frames + 63) / 64 * 8);
+  const words = (frames + 63) / 64;
+  // Going on where a dead processor stopped: what it harvested stands in the answer.
+  if (journalNote() == 0) memory.fill(to, 0, <usize>words << 3);
+  setJournalNote(1);
   walkChainsThatCover(slot, first, end);
-  let dirty: i64 = 0;
   for (let frame = first; frame < end; frame++) {
     const bit = <u64>1 << <u64>(frame & 63);
     const word = <usize>load<u32>(slot + SLOT_DIRTY) + (<usize>(frame >> 6) << 3);
-    if ((load<u64>(word) & bit) == 0 || (atomic.and<u64>(word, ~bit) & bit) == 0) continue;
+    if ((atomic.load<u64>(word) & bit) == 0) continue;
     const at = to + (<usize>((frame - first) >> 6) << 3);
+    // ORDER: into the answer before out of the bitmap. Two harvesters at once may both report a page, none loses it.
     store<u64>(at, load<u64>(at) | (<u64>1 << <u64>((frame - first) & 63)));
-    dirty++;
+    yieldPoint(AT_DIRTY);
+    atomic.and<u64>(word, ~bit);
   }
+  let dirty: i64 = 0;
+  for (let i: u32 = 0; i < words; i++) dirty += popcnt<u64>(load<u64>(to + (<usize>i << 3)));
   return dirty;
 }
 
@@ -81,12 +89,15 @@ function collectEntry(entry: usize, ptex: u64, slot: usize): void {
   const before = load<u64>(entry, 8);
   const v = guestV(locked, before);
   if ((v & HPTE_V_VALID) != 0) {
+    journalWords(0, entry, ptex);
+    yieldPoint(AT_REAL);
     atomic.store<u64>(entry, (locked & ~HPTE_V_VALID) | HPTE_V_ABSENT);
     tlbie(v, guestR(before), ptex);
     tlbsync();
     const real = atomic.load<u64>(entry, 8);
     if ((real & HPTE_R_C) != 0) {
       const guest = guestRpte(ptex);
+      yieldPoint(AT_REAL);
       store<u64>(entry, real & ~HPTE_R_C, 8);
       if ((guest & HPTE_R_C) == 0) {
         setGuestRpte(ptex, guest | HPTE_R_C);

@@ -17,62 +17,114 @@ import {
 } from '../hpte';
 import { lockHpte, unlockHpte } from '../hpte-lock';
 import {
+  JOURNAL_READER, JOURNAL_READ_FIRST, JOURNAL_READ_FROM, JOURNAL_READ_TO, READING_CLOSE, READING_OPEN, READING_READ,
+  journalAnswer, journalWords,
+} from '../journal';
+import {
   MOD_INTEREST, PTEX_COUNT, READERS, READERS_MAX, READER_BYTES, READER_FIRST_PASS, READER_FLAGS, READER_INDEX,
   READER_STATE, hpteAddress,
 } from '../memory-map';
+import { H_CONTINUE, H_SUCCESS } from '../status';
+import { self, selfIndex } from '../this-processor';
+import { AT_READER, yieldPoint } from '../yield-point';
 
 export const HTAB_BOLTED_ONLY: u64 = 1;
 const HEADER_BYTES: u32 = 8;
 const ENTRY_BYTES: u32 = 16;
 const RUN_MAX: u32 = 0xffff;
-const READER_OPEN: i32 = 1;
-const READER_BUSY: i32 = 2;
+export const READER_FREE: i32 = 0;
+export const READER_OPEN: i32 = 1;
+/** Plus the number of the processor that has it in hand. */
+const READER_BUSY: i32 = 16;
 /** Clean entries that one read passes by before it gives what it has: some milliseconds of a large idle table. */
 const SKIP_MAX: u64 = 1 << 22;
 
 /** What the last read left: did it stop for SKIP_MAX rather than for its buffer or the table's end? */
 export let stoppedEarly: bool = false;
 
-/** A reader's number, or -1 when all are taken. */
-export function openReader(start: u64, flags: u64): i32 {
+/** Its number is the answer. False: all are taken. */
+export function openReader(start: u64, flags: u64, results: usize): bool {
   for (let i: u32 = 0; i < READERS_MAX; i++) {
-    const reader = READERS + READER_BYTES * <usize>i;
-    if (atomic.cmpxchg<i32>(reader + READER_STATE, 0, READER_BUSY) != 0) continue;
+    const reader = readerAddress(i);
+    setReaderInHand((i + 1) | READING_OPEN);
+    if (atomic.cmpxchg<i32>(reader + READER_STATE, 0, busyHere()) != 0) continue;
+    yieldPoint(AT_READER);
     store<u32>(reader + READER_FLAGS, <u32>flags);
     store<u32>(reader + READER_FIRST_PASS, 1);
     store<u64>(reader + READER_INDEX, start);
     atomic.add<i32>(MOD_INTEREST, 1);
-    atomic.store<i32>(reader + READER_STATE, READER_OPEN);
-    return <i32>i;
+    yieldPoint(AT_READER);
+    store<u64>(results, i);
+    journalAnswer(H_SUCCESS, 1);
+    release(reader, READER_OPEN);
+    return true;
   }
-  return -1;
+  setReaderInHand(0);
+  return false;
 }
 
 /** False: no such reader, or it is in a read. */
-export function closeReader(id: u64): bool {
-  const reader = takeReader(id);
+export function closeReader(id: u64, results: usize): bool {
+  const reader = takeReader(id, READING_CLOSE);
   if (reader == 0) return false;
   atomic.sub<i32>(MOD_INTEREST, 1);
-  atomic.store<i32>(reader + READER_STATE, 0);
+  yieldPoint(AT_READER);
+  store<u64>(results, 0);
+  journalAnswer(H_SUCCESS, 1);
+  release(reader, READER_FREE);
   return true;
 }
 
-function takeReader(id: u64): usize {
+function takeReader(id: u64, why: u32): usize {
   if (id >= <u64>READERS_MAX) return 0;
-  const reader = READERS + READER_BYTES * <usize>id;
-  return atomic.cmpxchg<i32>(reader + READER_STATE, READER_OPEN, READER_BUSY) == READER_OPEN ? reader : 0;
+  const reader = readerAddress(<u32>id);
+  setReaderInHand((<u32>id + 1) | why);
+  if (atomic.cmpxchg<i32>(reader + READER_STATE, READER_OPEN, busyHere()) == READER_OPEN) return reader;
+  setReaderInHand(0);
+  return 0;
 }
 
-/** Fills a buffer of `bytes` at `to` with whole records; gives the bytes used, or -1: no such reader. */
-export function readHtab(id: u64, bytes: u32, to: usize): i32 {
-  const reader = takeReader(id);
+export function readerAddress(id: u32): usize {
+  return READERS + READER_BYTES * <usize>id;
+}
+
+/** A busy reader's state says whose it is, so that nobody takes another's for a dead one's. */
+export function busyState(processor: u32): i32 {
+  return READER_BUSY + <i32>processor;
+}
+
+function busyHere(): i32 {
+  return busyState(selfIndex);
+}
+
+function release(reader: usize, state: i32): void {
+  atomic.store<i32>(reader + READER_STATE, state);
+  yieldPoint(AT_READER);
+  setReaderInHand(0);
+}
+
+function setReaderInHand(reader: u32): void {
+  store<u32>(self + JOURNAL_READER, reader);
+}
+
+/**
+ * Fills a buffer of `bytes` behind the first result word with whole records, and puts the bytes used into that word;
+ * gives them, or -1: no such reader. If this thread dies meanwhile, recovery.ts marks what was given as modified.
+ */
+export function readHtab(id: u64, bytes: u32, results: usize): i32 {
+  const reader = takeReader(id, READING_READ);
+  const to = results + 8;
   if (reader == 0) return -1;
   const entries = load<u64>(PTEX_COUNT);
   const boltedOnly = (<u64>load<u32>(reader + READER_FLAGS) & HTAB_BOLTED_ONLY) != 0;
   const firstPass = load<u32>(reader + READER_FIRST_PASS) != 0;
   let index = load<u64>(reader + READER_INDEX);
   const stop = index + SKIP_MAX;
+  store<u64>(self + JOURNAL_READ_FROM, index);
+  store<u64>(self + JOURNAL_READ_TO, index);
+  store<u32>(self + JOURNAL_READ_FIRST, firstPass ? 1 : 0);
   let used: u32 = 0;
+  let passEnded = false;
   stoppedEarly = false;
   while (used + HEADER_BYTES + ENTRY_BYTES < bytes) {
     if (!firstPass) index = firstDirty(index, min<u64>(entries, stop));
@@ -81,7 +133,7 @@ export function readHtab(id: u64, bytes: u32, to: usize): i32 {
     index += recordSlots;
     if (index >= entries) {
       index = 0;
-      store<u32>(reader + READER_FIRST_PASS, 0);
+      passEnded = true;
       break;
     }
     if (index >= stop) {
@@ -89,8 +141,12 @@ export function readHtab(id: u64, bytes: u32, to: usize): i32 {
       break;
     }
   }
+  yieldPoint(AT_READER);
+  store<u64>(results, used);
+  journalAnswer(used == 0 && stoppedEarly ? H_CONTINUE : H_SUCCESS, 1 + used / 8);
+  if (passEnded) store<u32>(reader + READER_FIRST_PASS, 0);
   store<u64>(reader + READER_INDEX, index);
-  atomic.store<i32>(reader + READER_STATE, READER_OPEN);
+  release(reader, READER_OPEN);
   return <i32>used;
 }
 
@@ -150,7 +206,9 @@ function take(ptex: u64, wantValid: bool, boltedOnly: bool, firstPass: bool): bo
   const shownBefore = taken && (!boltedOnly || (load<u64>(entry) & HPTE_V_BOLTED) != 0);
   if (shownBefore != wantValid) return false;
   if (!shownBefore && !dirtyBefore) return true;
+  store<u64>(self + JOURNAL_READ_TO, ptex + 1);
   const locked = lockHpte(entry);
+  journalWords(0, entry, ptex);
   const v = guestV(locked, load<u64>(entry, 8));
   let guest = guestRpte(ptex);
   const missing = (v & HPTE_V_VALID) != 0 ? ~guest & atomic.load<u64>(entry, 8) & HPTE_R_RC : 0;

@@ -6,21 +6,30 @@
  * Either it sees that an invalidation runs or ran, or the invalidation's walk comes to the chain later and finds the
  * entry there.
  */
+import { JOURNAL_INVALIDATING } from '../journal';
 import { INVALIDATE_IN_PROGRESS, INVALIDATE_SEQ } from '../memory-map';
+import { self } from '../this-processor';
+import { AT_HOST, AT_READ, yieldPoint } from '../yield-point';
 
 export function hostSequence(): u64 {
   return atomic.load<u64>(INVALIDATE_SEQ);
 }
 
 export function hostChangedSince(sequence: u64): bool {
+  yieldPoint(AT_READ);
   return atomic.load<i32>(INVALIDATE_IN_PROGRESS) != 0 || atomic.load<u64>(INVALIDATE_SEQ) != sequence;
 }
 
 export function beginInvalidation(): void {
+  store<u32>(self + JOURNAL_INVALIDATING, 1);
+  yieldPoint(AT_HOST);
   atomic.add<i32>(INVALIDATE_IN_PROGRESS, 1);
 }
 
 export function endInvalidation(): void {
+  yieldPoint(AT_HOST);
   atomic.add<u64>(INVALIDATE_SEQ, 1);
+  yieldPoint(AT_HOST);
   atomic.sub<i32>(INVALIDATE_IN_PROGRESS, 1);
+  store<u32>(self + JOURNAL_INVALIDATING, 0);
 }

@@ -8,6 +8,7 @@ import {
   HPTE_V_ABSENT, HPTE_V_TAKEN, HPTE_V_VALID, guestR, guestV, isMmio, isWritable, madeReadOnly, tableR, tableV,
 } from '../hpte';
 import { lockHpte, unlockHpte } from '../hpte-lock';
+import { journalAnswer, journalWords } from '../journal';
 import { SLOT_BACKING_SHIFT, hpteAddress } from '../memory-map';
 import {
   HOST_CACHE_INHIBITED, HOST_PRESENT, HOST_WRITABLE, backingEndFrame, backingFirstFrame, frameOf, hostState, rmapOf,
@@ -15,7 +16,9 @@ import {
 } from '../memslots';
 import { actualPageShift, pageAddress } from '../page-sizes';
 import { RMAP_RC_SHIFT, appendToChain, lockChain, unlockChain } from '../revmap';
+import { H_SUCCESS } from '../status';
 import { tlbie, tlbsync } from '../tlbie';
+import { AT_REAL, yieldPoint } from '../yield-point';
 import { hostChangedSince, hostSequence } from './invalidation';
 
 export const FAULT_VALID_NOW: i32 = 0;
@@ -34,37 +37,41 @@ export function setBackingPage(gpa: u64, state: u8): bool {
   return true;
 }
 
-/** SET_RC: the hardware's walk sets bits in an entry that is VALID. 0 done, 1 not valid for the hardware. */
-export function setRc(ptex: u64, bits: u64, absentToo: bool): i32 {
+/** SET_RC: the hardware's walk sets bits in an entry that is VALID. Outcome 0: done, 1: not valid for the hardware. */
+export function setRc(ptex: u64, bits: u64, absentToo: bool, results: usize): void {
   const entry = hpteAddress(ptex);
   // DIFFERS: hardware sets R and C without a lock and tlbie waits for it; here the lock stands for that wait.
   const locked = lockHpte(entry);
   const rc = bits & HPTE_R_RC;
   const valid = (locked & HPTE_V_VALID) != 0;
   const absent = absentToo && (locked & HPTE_V_ABSENT) != 0;
+  journalWords(0, entry, ptex);
+  yieldPoint(AT_REAL);
   if (valid) {
     atomic.or<u64>(entry, rc, 8);
   } else if (absent && (rc & ~guestRpte(ptex)) != 0) {
     setGuestRpte(ptex, guestRpte(ptex) | rc);
     noteModification(ptex);
   }
+  store<u64>(results, valid || absent ? 0 : 1);
+  journalAnswer(H_SUCCESS, 1);
   unlockHpte(entry, locked);
-  return valid || absent ? 0 : 1;
 }
 
 /**
  * HOST_PAGE_FAULT: the guest touched an entry; makes it VALID if the host page is there.
  * The entry is looked at and changed under one hold of its lock, so nothing has to be compared again.
  */
-export function pageFault(ptex: u64): i32 {
+export function pageFault(ptex: u64, results: usize): void {
   const entry = hpteAddress(ptex);
   const locked = lockHpte(entry);
   const real = load<u64>(entry, 8);
   const v = guestV(locked, real);
   const outcome = (v & HPTE_V_TAKEN) == 0 ? FAULT_EMPTY : isMmio(v, real) ? FAULT_MMIO : pageIn(entry, v, ptex);
+  store<u64>(results, outcome);
+  journalAnswer(H_SUCCESS, 1);
   // pageIn leaves the new dword 0 in the entry, still locked.
   unlockHpte(entry, load<u64>(entry));
-  return outcome;
 }
 
 function pageIn(entry: usize, v: u64, ptex: u64): i32 {
@@ -91,6 +98,7 @@ function pageIn(entry: usize, v: u64, ptex: u64): i32 {
 
 /** Puts the new real dword 1 into a locked entry and makes it VALID, unless the host page went away meanwhile. */
 function install(entry: usize, v: u64, r: u64, ptex: u64, rmap: usize, sequence: u64): i32 {
+  journalWords(0, entry, ptex);
   const word = lockChain(rmap);
   if (hostChangedSince(sequence)) {
     unlockChain(rmap, word);
@@ -99,6 +107,7 @@ function install(entry: usize, v: u64, r: u64, ptex: u64, rmap: usize, sequence:
   let next = r & (~HPTE_R_RC | (word >> RMAP_RC_SHIFT));
   if ((v & HPTE_V_VALID) != 0) {
     unlockChain(rmap, word);
+    yieldPoint(AT_REAL);
     atomic.store<u64>(entry, (load<u64>(entry) & ~HPTE_V_VALID) | HPTE_V_ABSENT);
     tlbie(v, guestR(load<u64>(entry, 8)), ptex);
     tlbsync();
@@ -106,7 +115,9 @@ function install(entry: usize, v: u64, r: u64, ptex: u64, rmap: usize, sequence:
   } else {
     unlockChain(rmap, appendToChain(word, ptex));
   }
+  yieldPoint(AT_REAL);
   store<u64>(entry, tableR(v, next), 8);
+  yieldPoint(AT_REAL);
   // ORDER: dword 1 before VALID is seen; the lock stays.
   atomic.store<u64>(entry, tableV((v & ~HPTE_V_ABSENT) | HPTE_V_VALID));
   return FAULT_VALID_NOW;

@@ -4,6 +4,9 @@
  */
 import { closeGate, openGate } from '../gate';
 import { installTable } from '../guest';
+import { CHANGE_FREEING, CHANGE_NONE, CHANGE_RESETTING, journalAnswer, journalChange, journalChangeAnswer } from '../journal';
+import { H_SUCCESS } from '../status';
+import { AT_TABLE, yieldPoint } from '../yield-point';
 import { readEntry } from '../hcalls/read';
 import { ORDER_MAX, ORDER_MIN, dropPending } from '../hcalls/resize';
 import {
@@ -22,27 +25,53 @@ const FNV_PRIME: u64 = 0x100000001b3;
 const FNV_SIXTEEN_ZEROES: u64 = 0x4efe15c813151841;
 
 /** HPT_RESET: a new zeroed table. 0 done, 1 no such order, 2 no room. */
-export function resetTable(order: u64): i32 {
+export function resetTable(order: u64, results: usize): i32 {
   if (order < ORDER_MIN || order > ORDER_MAX) return 1;
   const base = load<u32>(TABLES_BASE);
-  const end = base + (2 << <u32>order);
   if (load<u32>(TABLES_END) - base < <u32>(2 << <u32>order)) return 2;
+  store<u64>(results, 0);
   closeGate();
-  forgetTable();
-  zeroUsed(base, end);
-  installTable(base, <u32>order);
+  journalChangeAnswer(1);
+  journalChange(CHANGE_RESETTING, base, <u32>order);
+  finishReset(base, <u32>order);
+  journalAnswer(H_SUCCESS, 1);
   openGate();
+  journalChange(CHANGE_NONE, 0, 0);
   return 0;
 }
 
-/** HPT_FREE: the guest went radix. */
-export function freeTable(): void {
-  closeGate();
+/** May be done again from the start. */
+export function finishReset(base: u32, order: u32): void {
+  yieldPoint(AT_TABLE);
   forgetTable();
+  yieldPoint(AT_TABLE);
+  zeroUsed(base, base + (2 << order));
+  yieldPoint(AT_TABLE);
+  installTable(base, order);
+  yieldPoint(AT_TABLE);
+}
+
+/** HPT_FREE: the guest went radix. */
+export function freeTable(results: usize): void {
+  store<u64>(results, 0);
+  closeGate();
+  journalChangeAnswer(1);
+  journalChange(CHANGE_FREEING, 0, 0);
+  finishFree();
+  journalAnswer(H_SUCCESS, 1);
+  openGate();
+  journalChange(CHANGE_NONE, 0, 0);
+}
+
+/** May be done again from the start. */
+export function finishFree(): void {
+  yieldPoint(AT_TABLE);
+  forgetTable();
+  yieldPoint(AT_TABLE);
   store<u32>(MODE, 0);
   store<u32>(TABLE_ORDER, 0);
   store<u64>(PTEX_COUNT, 0);
-  openGate();
+  yieldPoint(AT_TABLE);
 }
 
 /** Nothing may point into the old table any more: no preparation, no chain. With the gate closed. */

@@ -9,11 +9,13 @@
 import { noteModification, setGuestRpte, guestRpte } from '../guest-view';
 import { HPTE_R_C, HPTE_R_KEY, HPTE_R_RC, HPTE_V_ABSENT, HPTE_V_HVLOCK, HPTE_V_VALID, guestR, guestV } from '../hpte';
 import { awaitUnlocked, lockHpte, tryLockHpte, unlockHpte } from '../hpte-lock';
+import { journalWords } from '../journal';
 import { hpteAddress } from '../memory-map';
 import { backingEndFrame, backingFirstFrame, frameOf, markDirty, rmapOf, setHostState, slotOf } from '../memslots';
 import { actualPageShift, pageAddress } from '../page-sizes';
 import { RMAP_INDEX, RMAP_PRESENT, RMAP_RC_SHIFT, lockChain, unlinkFromChain, unlockChain } from '../revmap';
 import { tlbie, tlbsync } from '../tlbie';
+import { AT_REAL, yieldPoint } from '../yield-point';
 import { beginInvalidation, endInvalidation } from './invalidation';
 
 /** HOST_UNMAP: the backing page behind `gpa` goes away. False: no memory there. */
@@ -76,11 +78,14 @@ function makeAbsent(entry: usize, ptex: u64, slot: usize, frame: u32): u64 {
   const shift = actualPageShift(v, guest);
   const gpa = pageAddress(guest, shift);
   if ((v & HPTE_V_VALID) == 0 || frameOf(slot, gpa) != frame) return 0;
+  journalWords(0, entry, ptex);
+  yieldPoint(AT_REAL);
   atomic.store<u64>(entry, (locked & ~HPTE_V_VALID) | HPTE_V_ABSENT);
   tlbie(v, guestR(before), ptex);
   tlbsync();
   const real = atomic.load<u64>(entry, 8);
   const rc = real & HPTE_R_RC;
+  yieldPoint(AT_REAL);
   store<u64>(entry, real & ~HPTE_R_KEY, 8);
   if ((rc & HPTE_R_C) != 0) markDirty(slot, gpa, shift);
   if ((rc & ~guest) != 0) {
