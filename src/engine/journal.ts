@@ -3,7 +3,7 @@
  * somebody else can put things right if its thread dies. recovery.ts reads it.
  *
  *   +0    8 x 32 bytes  entries it takes or holds: u64 address | flags, u64 dword 0 as found, u64 dword 1, u64 guest_rpte
- *   +256  chain         u32 rmap address, u32 step, u64 ptex, u32 neighbours, u64 the rmap word to be
+ *   +256  chain         u32 rmap address, u32 step, u64 1 + ptex, u32 neighbours, u64 the rmap word to be
  *   +288  answer        the status and word count of a change that the next store makes visible
  *   +296  the rest      stream, reader, invalidation, change-over, a note, retries
  *
@@ -16,7 +16,7 @@
  * - JOURNAL_ANSWER is set before the store that makes a change visible, and only then
  */
 import { JOURNAL, revmapAddress } from './memory-map';
-import { self } from './this-processor';
+import { recordAt, self } from './this-processor';
 
 export const ENTRY_RECORDS: u32 = 8;
 export const ENTRY_RECORD_BYTES: usize = 32;
@@ -30,6 +30,7 @@ export const RECORD_GUEST: usize = 24;
 
 export const CHAIN: usize = JOURNAL + 256;
 export const CHAIN_STEP: usize = CHAIN + 4;
+/** 1 + the entry that is linked or unlinked, until it is released; 0: none. */
 export const CHAIN_PTEX: usize = CHAIN + 8;
 export const CHAIN_A: usize = CHAIN + 16;
 export const CHAIN_B: usize = CHAIN + 20;
@@ -39,9 +40,8 @@ export const STEP_APPEND: u32 = 2;
 export const STEP_UNLINK: u32 = 3;
 /** Or-ed to the step: the links are done, CHAIN_WORD is what the unlocking store stores. */
 export const STEP_RELEASING: u32 = 8;
-export const NO_PTEX: u64 = ~(<u64>0);
 
-/** u64: status | words << 16 | JOURNAL_ANSWERED. */
+/** u64: status, 16 bits; result words, 16 bits; the record's place in its ring, in words, 29 bits; JOURNAL_ANSWERED. */
 export const JOURNAL_ANSWER: usize = JOURNAL + 288;
 export const JOURNAL_ANSWERED: u64 = 1 << 63;
 /** u32: 1 + the stream whose records are being executed. */
@@ -104,7 +104,7 @@ export function journalChain(rmap: usize): void {
 
 /** About to link or unlink an entry; `a` and `b`: what the links are made from (the tail; forw and back). */
 export function journalLink(step: u32, ptex: u64, a: u32, b: u32): void {
-  store<u64>(self + CHAIN_PTEX, ptex);
+  store<u64>(self + CHAIN_PTEX, ptex + 1);
   store<u64>(self + CHAIN_A, <u64>a | (<u64>b << 32));
   store<u32>(self + CHAIN_STEP, step);
 }
@@ -117,17 +117,32 @@ export function journalChainRelease(word: u64): void {
 
 /** The entry that was last linked or unlinked is released: its links are no longer this processor's business. */
 export function journalLinkSettled(): void {
-  store<u64>(self + CHAIN_PTEX, NO_PTEX);
+  store<u64>(self + CHAIN_PTEX, 0);
 }
 
 /** The next store makes the change visible: from then on this is the answer. Result words are written already. */
 export function journalAnswer(status: i32, words: u32): void {
-  store<u64>(self + JOURNAL_ANSWER, (<u64>status & 0xffff) | (<u64>words << 16) | JOURNAL_ANSWERED);
+  store<u64>(self + JOURNAL_ANSWER, answerFor(recordAt, status, words));
+}
+
+function answerFor(record: u32, status: i32, words: u32): u64 {
+  return (<u64>status & 0xffff) | (<u64>words << 16) | (<u64>(record >> 3) << 32) | JOURNAL_ANSWERED;
+}
+
+/** The journalled answer if it is this record's, else 0: a thread may have died before it could clear an old one. */
+export function answerOf(record: u32): u64 {
+  const answer = load<u64>(self + JOURNAL_ANSWER);
+  return answer != 0 && ((answer >> 32) & 0x1fffffff) == <u64>(record >> 3) ? answer : 0;
+}
+
+/** A record at which thread after thread died is answered by recovery.ts. */
+export function giveUpRecord(record: u32, status: i32): void {
+  store<u64>(self + JOURNAL_ANSWER, answerFor(record, status, 0));
 }
 
 /** About to replace the table: `words` is how many result words, written already, go with its H_SUCCESS. */
 export function journalChangeAnswer(words: u32): void {
-  store<u64>(self + JOURNAL_CHANGE_ANSWER, (<u64>words << 16) | JOURNAL_ANSWERED);
+  store<u64>(self + JOURNAL_CHANGE_ANSWER, answerFor(recordAt, 0, words));
 }
 
 /** A step of replacing the table is next. */

@@ -24,8 +24,8 @@ import {
 import { RULE_NONE } from './rules';
 import { resizeIsZeroing } from './hcalls/resize';
 import { OP_H_BLOCK_REMOVE, OP_H_BULK_REMOVE, answerWordsMax, wordsAllowed } from './opcodes';
-import { JOURNAL_ANSWER, JOURNAL_STREAM, journalAnswerTaken } from './journal';
-import { answerWords, because, count, resultWords, self } from './this-processor';
+import { JOURNAL_STREAM, answerOf, journalAnswerTaken } from './journal';
+import { answerWords, atRecord, because, count, recordAt, resultWords, self } from './this-processor';
 import { AT_ANSWER, AT_FRAME, yieldPoint } from './yield-point';
 
 const RECORD_HEADER_BYTES: usize = 8;
@@ -50,11 +50,12 @@ let itemEnd: u32 = 0;
 /** Executes up to `quantum` records of a stream. Gives the number executed, with the RUN_ bits. */
 export function run(stream: u32, quantum: u32): u32 {
   block = streamBlock(stream);
-  if (atomic.load<u32>(block + SUBMISSION_TAIL) == load<u32>(block + SUBMISSION_HEAD)) return background();
+  if (atomic.load<u32>(block + SUBMISSION_TAIL) == load<u32>(block + SUBMISSION_HEAD) && unpublished() == 0) {
+    return background();
+  }
   completions = completionRing(stream);
   itemStart = load<u32>(block + COMPLETION_TAIL);
-  // Answers that a dead processor wrote and did not publish come first.
-  itemEnd = itemStart + max<i32>(load<i32>(block + ANSWERED_TO) - <i32>itemStart, <i32>ITEM_HEADER_BYTES);
+  itemEnd = itemStart + <u32>ITEM_HEADER_BYTES + unpublished();
   store<u32>(block + ANSWERED_TO, itemEnd);
   const ring = submissionRing(stream);
   let executed: u32 = 0;
@@ -73,6 +74,12 @@ export function run(stream: u32, quantum: u32): u32 {
   let bits: u32 = stalled ? RUN_STALLED : 0;
   if (atomic.load<u32>(block + SUBMISSION_TAIL) != load<u32>(block + SUBMISSION_HEAD)) bits |= RUN_MORE;
   return executed | bits | background();
+}
+
+/** Bytes of answers that a dead processor wrote and did not publish. */
+function unpublished(): u32 {
+  const bytes = load<i32>(block + ANSWERED_TO) - load<i32>(block + COMPLETION_TAIL) - <i32>ITEM_HEADER_BYTES;
+  return bytes > 0 ? <u32>bytes : 0;
 }
 
 function background(): u32 {
@@ -148,7 +155,7 @@ function refuse(fault: u32, at: u32): bool {
   return false;
 }
 
-/** Executes records of the frame from FRAME_AT on, at most `quantum`; finishes the frame at its end. */
+/** Executes records of the frame that are not executed yet, at most `quantum`; finishes the frame at its end. */
 function runFrame(item: usize, quantum: u32): u32 {
   const length = load<u32>(item);
   const records = item + ITEM_HEADER_BYTES;
@@ -166,6 +173,7 @@ function runFrame(item: usize, quantum: u32): u32 {
       break;
     }
     if (gateIsClosed()) stepAside();
+    atRecord(start + at);
     runRecord(record, head, words, mayControl);
     at += <u32>RECORD_HEADER_BYTES + words * 8;
     executed++;
@@ -186,7 +194,7 @@ function runRecord(record: usize, head: u32, words: u32, mayControl: bool): void
   answerWords(0);
   yieldPoint(AT_ANSWER);
   // Not 0: a dead processor executed the record, and its journal has what is left to say.
-  const happened = load<u64>(self + JOURNAL_ANSWER);
+  const happened = answerOf(recordAt);
   const status = happened != 0
     ? <i32>happened
     : execute(head & 0xffff & ~EXPLAIN_BIT, words, record + RECORD_HEADER_BYTES, results, mayControl);

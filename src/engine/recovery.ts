@@ -29,45 +29,41 @@ import {
   CHANGE_REHASHING, CHANGE_RESETTING, ENTRY_RECORDS, ENTRY_RECORD_BYTES, JOURNAL_ANSWER, JOURNAL_CHANGE,
   JOURNAL_CHANGE_ANSWER, JOURNAL_CHANGE_BASE, JOURNAL_ANSWERED, JOURNAL_CHANGE_ORDER, JOURNAL_DEATHS, JOURNAL_DEATHS_AT, JOURNAL_INVALIDATING, JOURNAL_NOTE,
   JOURNAL_READER, JOURNAL_READ_FIRST,
-  JOURNAL_READ_FROM, JOURNAL_READ_TO, JOURNAL_STREAM, NO_PTEX, READING_OPEN, READING_READ, RECORD_ADDRESS, RECORD_GUEST,
-  RECORD_HAS_WORDS, RECORD_R, RECORD_V, STEP_APPEND, STEP_RELEASING, STEP_TAKING, STEP_UNLINK,
+  JOURNAL_READ_FROM, JOURNAL_READ_TO, JOURNAL_STREAM, READING_OPEN, READING_READ, RECORD_ADDRESS, RECORD_GUEST,
+  RECORD_HAS_WORDS, RECORD_R, RECORD_V, STEP_APPEND, STEP_RELEASING, STEP_TAKING, STEP_UNLINK, answerOf, giveUpRecord,
+  journalLinkSettled,
 } from './journal';
 import {
   GATE, INVALIDATE_IN_PROGRESS, INVALIDATE_SEQ, JOURNAL, MOD_INTEREST, PROCESSORS, PROCESSORS_MAX, PROCESSOR_BYTES,
   PTEX_COUNT, READERS_MAX, READER_FIRST_PASS, READER_INDEX, READER_STATE, TABLE_BASE, revmapAddress,
 } from './memory-map';
-import { actualPageShift, pageAddress } from './page-sizes';
-import { frameOf, rmapOf, slotOf } from './memslots';
-import { RMAP_LOCK, linkAround, linkAtTail, appendToChain, unlinkFromChain } from './revmap';
+import { RMAP_LOCK, appendToChain, linkAround, linkAtTail, unlinkFromChain, unlockChain } from './revmap';
 import { interruptedRecord, undoPair } from './processor';
 import { H_HARDWARE } from './status';
-import { self } from './this-processor';
+import { self, selfIndex } from './this-processor';
 import { AT_TABLE, yieldPoint } from './yield-point';
 
 /** Deaths at one record before it is answered H_HARDWARE: more than bad luck. */
 const DEATHS_MAX: u32 = 3;
 
-/** Works off the journal of every dead processor of this guest. Called by a successor that executes nothing yet. */
+/**
+ * Works off the journal of this processor's dead predecessor, of which it executes nothing yet. Another processor that is
+ * dead too has a successor of its own; only its chain lock is freed here, because entries of ours may be on that chain.
+ */
 export function recover(): void {
+  if (!isDead(selfIndex)) return;
   beginRecovery();
-  for (let p: u32 = 0; p < PROCESSORS_MAX; p++) {
-    if (!isDead(p)) continue;
-    mend(p, PROCESSORS + PROCESSOR_BYTES * <usize>p);
-    markRecovered(p);
-  }
+  for (let p: u32 = 0; p < PROCESSORS_MAX; p++) if (isDead(p)) mendChain(p, PROCESSORS + PROCESSOR_BYTES * <usize>p);
+  yieldPoint(AT_TABLE);
+  for (let at: u32 = 0; at < ENTRY_RECORDS; at++) mendEntry(at);
+  journalLinkSettled();
+  mendReader();
+  mendInvalidation();
+  releaseResizeOf(selfIndex);
+  mendTable();
+  giveUpIfHopeless();
+  markRecovered(selfIndex);
   endRecovery();
-}
-
-function mend(processor: u32, block: usize): void {
-  yieldPoint(AT_TABLE);
-  mendChain(processor, block);
-  yieldPoint(AT_TABLE);
-  for (let at: u32 = 0; at < ENTRY_RECORDS; at++) mendEntry(processor, block, at);
-  mendReader(processor, block);
-  mendInvalidation(block);
-  releaseResizeOf(processor);
-  mendTable(processor, block);
-  giveUpIfHopeless(block);
 }
 
 /** Finishes the linking or unlinking at hand, and frees the chain lock. */
@@ -82,7 +78,7 @@ function mendChain(processor: u32, block: usize): void {
   }
   if (step == STEP_TAKING && otherDeadNamesChain(processor, rmap)) return;
   let word = load<u64>(rmap) & ~RMAP_LOCK;
-  const ptex = load<u64>(block + CHAIN_PTEX);
+  const ptex = load<u64>(block + CHAIN_PTEX) - 1;
   if (step == STEP_APPEND) word = linkAtTail(word, ptex, load<u32>(block + CHAIN_A));
   if (step == STEP_UNLINK) word = linkAround(word, ptex, load<u32>(block + CHAIN_A), load<u32>(block + CHAIN_B));
   store<u64>(block + CHAIN_WORD, word);
@@ -98,13 +94,13 @@ function otherDeadNamesChain(processor: u32, rmap: usize): bool {
 }
 
 /** Undoes what is not visible yet of a change to one entry, and frees its lock. */
-function mendEntry(processor: u32, block: usize, at: u32): void {
-  const record = block + JOURNAL + ENTRY_RECORD_BYTES * <usize>at;
+function mendEntry(at: u32): void {
+  const record = self + JOURNAL + ENTRY_RECORD_BYTES * <usize>at;
   const named = load<u64>(record);
   if (named == 0) return;
   const entry = <usize>(named & RECORD_ADDRESS);
   const v = load<u64>(record, RECORD_V);
-  if (!stillHeld(processor, block, entry)) {
+  if (!stillHeld(entry)) {
     store<u64>(record, 0);
     return;
   }
@@ -113,9 +109,9 @@ function mendEntry(processor: u32, block: usize, at: u32): void {
     store<u64>(entry, load<u64>(record, RECORD_R) | (load<u64>(entry, 8) & HPTE_R_RC), 8);
     store<u64>(revmapAddress(ptex), load<u64>(record, RECORD_GUEST));
   }
-  mendMembership(block, ptex, guestV(v, load<u64>(entry, 8)));
-  undoPair(block, at);
-  store<u64>(block + JOURNAL_ANSWER, 0);
+  mendMembership(ptex, guestV(v, load<u64>(entry, 8)));
+  undoPair(self, at);
+  store<u64>(self + JOURNAL_ANSWER, 0);
   yieldPoint(AT_TABLE);
   atomic.store<u64>(entry, v & ~HPTE_V_HVLOCK);
   yieldPoint(AT_TABLE);
@@ -123,11 +119,11 @@ function mendEntry(processor: u32, block: usize, at: u32): void {
 }
 
 /** Is the lock taken, and by nobody but the dead processor? */
-function stillHeld(processor: u32, block: usize, entry: usize): bool {
+function stillHeld(entry: usize): bool {
   if ((load<u64>(entry) & HPTE_V_HVLOCK) == 0) return false;
-  const answered = load<u64>(block + JOURNAL_ANSWER) != 0;
+  const answered = load<u64>(self + JOURNAL_ANSWER) != 0;
   for (let p: u32 = 0; p < PROCESSORS_MAX; p++) {
-    if (p == processor || !names(p, entry)) continue;
+    if (p == selfIndex || !names(p, entry)) continue;
     if (isParked(p)) return false;
     // Two dead ones name it: the one whose answer stands had already released it.
     if (isDead(p) && answered) return false;
@@ -144,52 +140,53 @@ function names(processor: u32, entry: usize): bool {
   return false;
 }
 
-/** An entry that is VALID again must be on its chain, one that is not must be off it. */
-function mendMembership(block: usize, ptex: u64, v: u64): void {
-  if (load<u64>(block + CHAIN_PTEX) != ptex) return;
-  const linked = (load<u32>(block + CHAIN_STEP) & ~STEP_RELEASING) == STEP_APPEND;
+/**
+ * An entry that is VALID again must be on its chain, one that is not must be off it. Done under the chain lock although
+ * nobody else moves: so the journal knows at each store how far it went, should this thread die too.
+ */
+function mendMembership(ptex: u64, v: u64): void {
+  if (load<u64>(self + CHAIN_PTEX) != ptex + 1) return;
+  const linked = (load<u32>(self + CHAIN_STEP) & ~STEP_RELEASING) == STEP_APPEND;
   const wanted = (v & HPTE_V_VALID) != 0;
-  if (linked != wanted) {
-    const guest = load<u64>(revmapAddress(ptex));
-    const gpa = pageAddress(guest, actualPageShift(v, guest));
-    const slot = slotOf(gpa);
-    const rmap = rmapOf(slot, frameOf(slot, gpa));
-    const word = load<u64>(rmap);
-    const next = wanted ? appendToChain(word, ptex) : unlinkFromChain(word, ptex);
-    atomic.store<u64>(rmap, next);
-  }
-  store<u64>(block + CHAIN_PTEX, NO_PTEX);
+  if (linked == wanted) return;
+  const rmap = <usize>load<u32>(self + CHAIN);
+  const word = load<u64>(rmap);
+  store<u64>(self + CHAIN_WORD, word);
+  yieldPoint(AT_TABLE);
+  atomic.store<u64>(rmap, word | RMAP_LOCK);
+  yieldPoint(AT_TABLE);
+  unlockChain(rmap, wanted ? appendToChain(word, ptex) : unlinkFromChain(word, ptex));
 }
 
 /** A table stream's reader in the dead processor's hands: the read did not happen, so what it gave is modified still. */
-function mendReader(processor: u32, block: usize): void {
-  const hand = load<u32>(block + JOURNAL_READER);
+function mendReader(): void {
+  const hand = load<u32>(self + JOURNAL_READER);
   if (hand == 0) return;
   const reader = readerAddress((hand & 0xff) - 1);
-  if (load<i32>(reader + READER_STATE) == busyState(processor)) {
-    if ((hand & ~0xff) == READING_READ) unread(block, reader);
+  if (load<i32>(reader + READER_STATE) == busyState(selfIndex)) {
+    if ((hand & ~0xff) == READING_READ) unread(reader);
     atomic.store<i32>(reader + READER_STATE, (hand & ~0xff) == READING_OPEN ? READER_FREE : READER_OPEN);
-    store<u64>(block + JOURNAL_ANSWER, 0);
+    store<u64>(self + JOURNAL_ANSWER, 0);
   }
-  store<u32>(block + JOURNAL_READER, 0);
+  store<u32>(self + JOURNAL_READER, 0);
   let open = 0;
   for (let i: u32 = 0; i < READERS_MAX; i++) if (load<i32>(readerAddress(i) + READER_STATE) != READER_FREE) open++;
   atomic.store<i32>(MOD_INTEREST, open);
 }
 
-function unread(block: usize, reader: usize): void {
-  const end = min<u64>(load<u64>(block + JOURNAL_READ_TO), load<u64>(PTEX_COUNT));
-  for (let ptex = load<u64>(block + JOURNAL_READ_FROM); ptex < end; ptex++) {
+function unread(reader: usize): void {
+  const end = min<u64>(load<u64>(self + JOURNAL_READ_TO), load<u64>(PTEX_COUNT));
+  for (let ptex = load<u64>(self + JOURNAL_READ_FROM); ptex < end; ptex++) {
     store<u64>(revmapAddress(ptex), load<u64>(revmapAddress(ptex)) | HPTE_GR_MODIFIED);
   }
-  store<u64>(reader + READER_INDEX, load<u64>(block + JOURNAL_READ_FROM));
-  store<u32>(reader + READER_FIRST_PASS, load<u32>(block + JOURNAL_READ_FIRST));
+  store<u64>(reader + READER_INDEX, load<u64>(self + JOURNAL_READ_FROM));
+  store<u32>(reader + READER_FIRST_PASS, load<u32>(self + JOURNAL_READ_FIRST));
 }
 
 /** Ends an invalidation. Counting one too many is harmless: somebody looks at a host page again. */
-function mendInvalidation(block: usize): void {
-  if (load<u32>(block + JOURNAL_INVALIDATING) == 0) return;
-  store<u32>(block + JOURNAL_INVALIDATING, 0);
+function mendInvalidation(): void {
+  if (load<u32>(self + JOURNAL_INVALIDATING) == 0) return;
+  store<u32>(self + JOURNAL_INVALIDATING, 0);
   atomic.add<u64>(INVALIDATE_SEQ, 1);
   let running = 0;
   for (let p: u32 = 0; p < PROCESSORS_MAX; p++) {
@@ -199,32 +196,33 @@ function mendInvalidation(block: usize): void {
 }
 
 /** A change of the table: completed where the gate is closed for it and it has begun to show, else given back. */
-function mendTable(processor: u32, block: usize): void {
-  const step = load<u32>(block + JOURNAL_CHANGE);
-  const base = load<u32>(block + JOURNAL_CHANGE_BASE);
-  const order = load<u32>(block + JOURNAL_CHANGE_ORDER);
-  const closed = atomic.load<i32>(GATE) == <i32>processor + 1;
+function mendTable(): void {
+  const step = load<u32>(self + JOURNAL_CHANGE);
+  const base = load<u32>(self + JOURNAL_CHANGE_BASE);
+  const order = load<u32>(self + JOURNAL_CHANGE_ORDER);
+  const closed = atomic.load<i32>(GATE) == <i32>selfIndex + 1;
   if (closed && step == CHANGE_INSTALLING) installTable(base, order);
   if (closed && step == CHANGE_RESETTING) finishReset(base, order);
   if (closed && step == CHANGE_FREEING) finishFree();
-  if (closed && step >= CHANGE_INSTALLING) store<u64>(block + JOURNAL_ANSWER, load<u64>(block + JOURNAL_CHANGE_ANSWER));
-  if (step == CHANGE_REHASHING && load<u64>(block + JOURNAL_ANSWER) == 0) restorePending(base, order);
+  if (closed && step >= CHANGE_INSTALLING) store<u64>(self + JOURNAL_ANSWER, load<u64>(self + JOURNAL_CHANGE_ANSWER));
+  if (step == CHANGE_REHASHING && load<u64>(self + JOURNAL_ANSWER) == 0) restorePending(base, order);
   yieldPoint(AT_TABLE);
-  store<u32>(block + JOURNAL_CHANGE, CHANGE_NONE);
+  store<u32>(self + JOURNAL_CHANGE, CHANGE_NONE);
   if (closed) openGate();
 }
 
 /** A record that killed processor after processor is answered, undone, so that its stream goes on. */
-function giveUpIfHopeless(block: usize): void {
-  if (load<u32>(block + JOURNAL_STREAM) == 0 || load<u64>(block + JOURNAL_ANSWER) != 0) return;
-  const place = interruptedRecord(block);
-  const again = load<u32>(block + JOURNAL_DEATHS_AT) == place;
-  const deaths = again ? load<u32>(block + JOURNAL_DEATHS) + 1 : 1;
-  store<u32>(block + JOURNAL_DEATHS, deaths);
-  store<u32>(block + JOURNAL_DEATHS_AT, place);
+function giveUpIfHopeless(): void {
+  if (load<u32>(self + JOURNAL_STREAM) == 0) return;
+  const place = interruptedRecord(self);
+  if (answerOf(place) != 0) return;
+  const again = load<u32>(self + JOURNAL_DEATHS_AT) == place;
+  const deaths = again ? load<u32>(self + JOURNAL_DEATHS) + 1 : 1;
+  store<u32>(self + JOURNAL_DEATHS, deaths);
+  store<u32>(self + JOURNAL_DEATHS_AT, place);
   if (deaths < DEATHS_MAX) return;
-  store<u32>(block + JOURNAL_NOTE, 0);
-  store<u64>(block + JOURNAL_ANSWER, (<u64>H_HARDWARE & 0xffff) | JOURNAL_ANSWERED);
+  store<u32>(self + JOURNAL_NOTE, 0);
+  giveUpRecord(place, H_HARDWARE);
 }
 
 /** 1 + the stream that this processor's dead predecessor was executing records of: to be run first. 0: none. */

@@ -11,6 +11,13 @@ export let selfIndex: u32 = 0;
 /** Words that the hcall just executed answers: set by its handler, 0 unless it says otherwise. */
 export let resultWords: u32 = 0;
 
+/** Place in its submission ring of the record at hand: what an answer in the journal belongs to. */
+export let recordAt: u32 = 0;
+
+export function atRecord(place: u32): void {
+  recordAt = place;
+}
+
 export function beProcessor(index: u32): void {
   selfIndex = index;
   self = PROCESSORS + PROCESSOR_BYTES * <usize>index;
