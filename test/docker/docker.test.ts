@@ -35,14 +35,27 @@ const stages = parseDockerfile(readFileSync(join(ROOT, 'Dockerfile'), 'utf8'));
 const last = stages.at(-1)!;
 let folder: string;
 let image: Image;
+let sources: string[];
+
+/** What npm might write into the project if a link led there. */
+function ours(): string[] {
+  return ['package.json', 'package-lock.json', 'node_modules/.package-lock.json'].map((path) =>
+    readFileSync(join(ROOT, path), 'utf8'),
+  );
+}
 
 before(() => {
+  sources = ours();
   folder = mkdtempSync(join(tmpdir(), 'hptd-image-'));
   // mkdtemp lets only us in; the image's user is somebody else.
   chmodSync(folder, 0o755);
   image = buildImage(stages, ROOT, folder);
 });
 after(() => rmSync(folder, { recursive: true, force: true }));
+
+test('building it leaves the project as it was', () => {
+  assert.deepEqual(ours(), sources);
+});
 
 test('the last stage runs nothing and is not the one with the build tools', () => {
   assert.ok(stages.length >= 2);

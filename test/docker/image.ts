@@ -3,7 +3,7 @@
  * project's Node, COPY links files, RUN runs in the stage's folder. `npm ci` takes the packages that are installed here.
  */
 import { execFileSync } from 'node:child_process';
-import { chownSync, mkdirSync, readFileSync } from 'node:fs';
+import { chownSync, cpSync, mkdirSync, readFileSync } from 'node:fs';
 import { basename, join, posix } from 'node:path';
 import type { Stage, Step } from './dockerfile.ts';
 import { linkTree } from './link-tree.ts';
@@ -92,7 +92,9 @@ function copy(
   const stage = step.from === undefined ? undefined : build.built.get(step.from);
   if (step.from !== undefined && stage === undefined)
     throw new Error(`there is no stage ${step.from}`);
-  linkTree(stage === undefined ? join(build.context, source) : inside(stage, source), target);
+  if (stage !== undefined) linkTree(inside(stage, source), target);
+  // Not linked: npm writes package-lock.json again in place, and it would be the project's own.
+  else cpSync(join(build.context, source), target, { recursive: true });
   if (step.owner === undefined || process.getuid?.() !== 0) return;
   if (step.owner !== `${NODE_USER.name}:${NODE_USER.name}`)
     throw new Error(`the replay does not know ${step.owner}`);

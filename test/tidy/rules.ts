@@ -204,7 +204,7 @@ const seeds: Rule = {
 /** Not in one piece, so that this file does not seem to know it. */
 const SEED = ['HPTD', 'SEED'].join('_');
 
-/** The file names the seed itself, or is used only by files that do: generators take theirs from the test. */
+/** The file names the seed itself, or one that uses it does: generators take theirs from the test. */
 function knowsSeed(
   file: SourceFile,
   all: readonly SourceFile[],
@@ -213,9 +213,7 @@ function knowsSeed(
   if (file.text.includes(SEED)) return true;
   if (file.path.endsWith('.test.ts') || seen.has(file.path)) return false;
   const users = all.filter((other) => importedFiles(other).includes(file.path));
-  return (
-    users.length > 0 && users.every((user) => knowsSeed(user, all, new Set([...seen, file.path])))
-  );
+  return users.some((user) => knowsSeed(user, all, new Set([...seen, file.path])));
 }
 
 /** Files of the project that the file imports. */
