@@ -8,7 +8,7 @@ import type { Answer, TestGuest, TestProcessor } from './harness.ts';
 import { checkTable } from './invariants.ts';
 import { ABSENT, V } from './pages.ts';
 import { resolve } from './worlds.ts';
-import type { Step } from './sequences.ts';
+import type { Step } from './worlds.ts';
 import type { GuestConfig } from '../../schemas/guests.ts';
 
 export interface Pair {

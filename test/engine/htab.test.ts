@@ -9,8 +9,18 @@ import { STATUSES } from '../../schemas/statuses.ts';
 import { openTestGuest, ruleOf } from './harness.ts';
 import type { TestGuest } from './harness.ts';
 import { checkTable } from './invariants.ts';
-import { ALL_ONES, BOLTED, C, HVLOCK, ONE_TERABYTE, R, RW, V, enterAt } from './pages.ts';
-import { swapBytes } from './sequences.ts';
+import {
+  ALL_ONES,
+  BOLTED,
+  C,
+  HVLOCK,
+  ONE_TERABYTE,
+  R,
+  RW,
+  V,
+  enterAt,
+  swapBytes,
+} from './pages.ts';
 
 interface Row {
   index: number;

@@ -9,8 +9,7 @@ import { test } from 'node:test';
 import fc from 'fast-check';
 import { OPERATIONS } from '../../schemas/operations.ts';
 import { compareTables, openPair, perform } from './compare.ts';
-import { sequences } from './sequences.ts';
-import { configs } from './worlds.ts';
+import { configs, sequences } from './sequences.ts';
 
 const STEPS_MAX = 160;
 const COMPARE_EVERY = 40;

@@ -97,3 +97,10 @@ export function enterPage(
   const v = dword0(page) | software | (secondary ? SECONDARY : 0n);
   return enterAt(on, groupPtex(page, order, secondary) + slot, v, dword1(page, gpa, bits));
 }
+
+/** A word as the table stream has it, big-endian. */
+export function swapBytes(word: bigint): bigint {
+  let swapped = 0n;
+  for (let i = 0n; i < 64n; i += 8n) swapped |= ((word >> i) & 0xffn) << (56n - i);
+  return swapped;
+}

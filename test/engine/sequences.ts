@@ -1,8 +1,10 @@
 /**
- * Random operations, as data. All that can be asked of a guest's table comes up; arguments are mostly such that
+ * Random guests, and random operations, as data. All that can be asked of a guest's table comes up; arguments are mostly such that
  * something happens, now and then anything at all.
  */
 import fc from 'fast-check';
+import type { GuestConfig } from '../../schemas/guests.ts';
+import { MIB } from './harness.ts';
 import {
   ALL_ONES,
   ANDCOND,
@@ -18,16 +20,10 @@ import {
   avpn,
   dword0,
   slbv,
+  swapBytes,
 } from './pages.ts';
-import { ADDRESSES, FAMILIES, PAGES, RARE_ADDRESSES } from './worlds.ts';
-import type { Argument } from './worlds.ts';
-
-export interface Step {
-  readonly name: string;
-  readonly args: readonly Argument[];
-  readonly explain: boolean;
-  readonly processor: number;
-}
+import { ADDRESSES, FAMILIES, LAYOUTS, PAGES, RARE_ADDRESSES } from './worlds.ts';
+import type { Argument, Step } from './worlds.ts';
 
 interface Call {
   readonly name: string;
@@ -199,12 +195,6 @@ function htabWrite({ place, entry, junk }: Ingredients): fc.Arbitrary<Call> {
   });
 }
 
-export function swapBytes(word: bigint): bigint {
-  let swapped = 0n;
-  for (let i = 0n; i < 64n; i += 8n) swapped |= ((word >> i) & 0xffn) << (56n - i);
-  return swapped;
-}
-
 function hcalls(of: Ingredients): (readonly [weight: number, fc.Arbitrary<Call>])[] {
   const { ptex, compared } = of;
   const protectFlags = often(bitsOf(AVPN, 0x100n, 1n, 2n, 4n, 0x200n, 0x3000n), anyWord);
@@ -266,3 +256,29 @@ function stepsOf(family: readonly number[], most: number): fc.Arbitrary<Step[]> 
 export function sequences(most: number): fc.Arbitrary<Step[]> {
   return fc.oneof(...FAMILIES.map((family) => stepsOf(family, most)));
 }
+
+export const configs: fc.Arbitrary<GuestConfig> = fc
+  .record({
+    order: fc.oneof(
+      { weight: 12, arbitrary: fc.constant(18) },
+      { weight: 4, arbitrary: fc.constantFrom(19, 20) },
+      { weight: 1, arbitrary: fc.constantFrom(0, 21) },
+    ),
+    memslots: fc.constantFrom(...LAYOUTS),
+    ramBytes: fc.constantFrom(undefined, 32 * MIB, 128 * MIB),
+    hostPageBytes: fc.constantFrom<4096 | 65536>(4096, 65536),
+    backingPageBytes: fc.oneof(
+      { weight: 3, arbitrary: fc.constant<16777216>(16777216) },
+      { weight: 1, arbitrary: fc.constantFrom<4096 | 65536>(4096, 65536) },
+    ),
+    isa300: fc.boolean(),
+    memory: fc.constantFrom<'none' | 'backed'>('none', 'backed'),
+  })
+  .map((config) => ({
+    ...config,
+    // Backing pages are never smaller than host pages.
+    backingPageBytes:
+      config.hostPageBytes === 65536 && config.backingPageBytes === 4096
+        ? 65536
+        : config.backingPageBytes,
+  }));

@@ -1,8 +1,7 @@
 /**
- * The random guests of the property test, and the few pages, frames and addresses on which everything in a sequence
- * falls, so that operations meet.
+ * The guests of the property test, and the few pages, frames and addresses on which everything in a sequence falls, so
+ * that operations meet.
  */
-import fc from 'fast-check';
 import type { GuestConfig } from '../../schemas/guests.ts';
 import { MIB } from './harness.ts';
 import { groupPtex } from './pages.ts';
@@ -47,6 +46,13 @@ export interface Place {
   readonly bits?: bigint;
 }
 
+export interface Step {
+  readonly name: string;
+  readonly args: readonly Argument[];
+  readonly explain: boolean;
+  readonly processor: number;
+}
+
 /** The group of a page depends on the size of the table that is there when the word is used. */
 export function resolve(argument: Argument, order: number): bigint {
   if (typeof argument === 'bigint') return argument;
@@ -55,7 +61,7 @@ export function resolve(argument: Argument, order: number): bigint {
 }
 
 const M = BigInt(MIB);
-const LAYOUTS: readonly GuestConfig['memslots'][] = [
+export const LAYOUTS: readonly GuestConfig['memslots'][] = [
   [{ base: 0n, bytes: 64 * MIB, kind: 'ram' }],
   // Two slots that part a backing page of 16 MiB, a cache-inhibited one, and one at odds with every huge page.
   [
@@ -94,29 +100,3 @@ export const RARE_ADDRESSES: readonly bigint[] = [
   80n * M,
   1n << 43n,
 ];
-
-export const configs: fc.Arbitrary<GuestConfig> = fc
-  .record({
-    order: fc.oneof(
-      { weight: 12, arbitrary: fc.constant(18) },
-      { weight: 4, arbitrary: fc.constantFrom(19, 20) },
-      { weight: 1, arbitrary: fc.constantFrom(0, 21) },
-    ),
-    memslots: fc.constantFrom(...LAYOUTS),
-    ramBytes: fc.constantFrom(undefined, 32 * MIB, 128 * MIB),
-    hostPageBytes: fc.constantFrom<4096 | 65536>(4096, 65536),
-    backingPageBytes: fc.oneof(
-      { weight: 3, arbitrary: fc.constant<16777216>(16777216) },
-      { weight: 1, arbitrary: fc.constantFrom<4096 | 65536>(4096, 65536) },
-    ),
-    isa300: fc.boolean(),
-    memory: fc.constantFrom<'none' | 'backed'>('none', 'backed'),
-  })
-  .map((config) => ({
-    ...config,
-    // Backing pages are never smaller than host pages.
-    backingPageBytes:
-      config.hostPageBytes === 65536 && config.backingPageBytes === 4096
-        ? 65536
-        : config.backingPageBytes,
-  }));
