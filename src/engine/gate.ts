@@ -13,7 +13,7 @@
  */
 import { ACTIVE, DEAD, GATE, PROCESSORS, PROCESSORS_MAX, PROCESSOR_BYTES, RECOVERY } from './memory-map';
 import { self, selfIndex } from './this-processor';
-import { AT_GATE, AT_WAIT, yieldPoint } from './yield-point';
+import { AT_GATE, AT_WAIT, giveCoreAway, yieldPoint } from './yield-point';
 
 /** Nanoseconds between looks while waiting: a lost wake-up costs this, no more. */
 const WAIT_NANOS: i64 = 1000000;
@@ -51,9 +51,9 @@ export function stepAside(): void {
 function awaitOpen(): void {
   yieldPoint(AT_WAIT);
   const closer = atomic.load<i32>(GATE);
-  if (closer != 0) atomic.wait<i32>(GATE, closer, WAIT_NANOS);
+  if (closer != 0) giveCoreAway(GATE, closer, WAIT_NANOS);
   const recovering = atomic.load<i32>(RECOVERY);
-  if (recovering != 0) atomic.wait<i32>(RECOVERY, recovering, WAIT_NANOS);
+  if (recovering != 0) giveCoreAway(RECOVERY, recovering, WAIT_NANOS);
 }
 
 /** To be called in every loop that waits for somebody else while inside an hcall. */
@@ -72,7 +72,7 @@ export function mayWait(): void {
       atomic.notify(self + ACTIVE, -1);
     }
     yieldPoint(AT_WAIT);
-    atomic.wait<i32>(RECOVERY, recovering, WAIT_NANOS);
+    giveCoreAway(RECOVERY, recovering, WAIT_NANOS);
   }
 }
 
@@ -92,7 +92,7 @@ export function closeGate(): void {
     const active = activeWord(p);
     while (p != selfIndex && atomic.load<i32>(active) != AWAY) {
       mayWait();
-      atomic.wait<i32>(active, atomic.load<i32>(active), WAIT_NANOS);
+      giveCoreAway(active, atomic.load<i32>(active), WAIT_NANOS);
     }
   }
 }
@@ -113,14 +113,14 @@ export function beginRecovery(): void {
     // Our own number: the thread before us died in the middle of a recovery; all its steps can be done again.
     if (other == 0 || other == <i32>selfIndex + 1) break;
     yieldPoint(AT_WAIT);
-    atomic.wait<i32>(RECOVERY, other, WAIT_NANOS);
+    giveCoreAway(RECOVERY, other, WAIT_NANOS);
     if (isDead(<u32>(other - 1))) atomic.cmpxchg<i32>(RECOVERY, other, <i32>selfIndex + 1);
   }
   for (let p: u32 = 0; p < PROCESSORS_MAX; p++) {
     const active = activeWord(p);
     while (p != selfIndex && !isDead(p) && atomic.load<i32>(active) == RUNNING) {
       yieldPoint(AT_WAIT);
-      atomic.wait<i32>(active, RUNNING, WAIT_NANOS);
+      giveCoreAway(active, RUNNING, WAIT_NANOS);
     }
   }
 }

@@ -15,7 +15,7 @@ import { HPTE_V_HVLOCK } from './hpte';
 import { journalLinkSettled, journalReleased, journalTaking } from './journal';
 import { COUNT_LOCK_WAITS } from './memory-map';
 import { count } from './this-processor';
-import { AT_LOCK, AT_LOCKED, AT_UNLOCK, AT_UNLOCKED, attemptFails, yieldPoint } from './yield-point';
+import { AT_LOCK, AT_LOCKED, AT_UNLOCK, AT_UNLOCKED, attemptFails, giveCoreAway, yieldPoint } from './yield-point';
 
 /** Looks at a taken lock this often before the core is given away: longer than any holder runs undisturbed. */
 const SPINS: u32 = 200;
@@ -56,7 +56,7 @@ export function awaitUnlocked(entry: usize): void {
     const v = atomic.load<u64>(entry);
     if ((v & HPTE_V_HVLOCK) == 0) return;
     // The holder was preempted: give it this core. Nobody notifies; the wait ends by its time or because v changed.
-    if (spins >= SPINS) atomic.wait<i32>(entry, <i32>v, WAIT_NANOS);
+    if (spins >= SPINS) giveCoreAway(entry, <i32>v, WAIT_NANOS);
   }
 }
 

@@ -21,7 +21,7 @@ import { frameOf, markDirty, rmapOf, slotOf } from './memslots';
 import { actualPageShift, pageAddress } from './page-sizes';
 import { count } from './this-processor';
 import {
-  AT_CHAIN_LINK, AT_CHAIN_LOCK, AT_CHAIN_LOCKED, AT_CHAIN_UNLOCK, AT_CHAIN_UNLOCKED, AT_GUEST_VIEW, yieldPoint,
+  AT_CHAIN_LINK, AT_CHAIN_LOCK, AT_CHAIN_LOCKED, AT_CHAIN_UNLOCK, AT_CHAIN_UNLOCKED, AT_GUEST_VIEW, giveCoreAway, yieldPoint,
 } from './yield-point';
 
 export const RMAP_INDEX: u64 = 0xffffffff;
@@ -51,7 +51,7 @@ export function lockChain(rmap: usize): u64 {
     }
     if (spins++ == 0) count(COUNT_CHAIN_WAITS, 1);
     mayWait();
-    if (spins >= SPINS) atomic.wait<i32>(rmap + 4, <i32>(word >> 32), WAIT_NANOS);
+    if (spins >= SPINS) giveCoreAway(rmap + 4, <i32>(word >> 32), WAIT_NANOS);
   }
   return 0;
 }

@@ -47,3 +47,13 @@ export function attemptFails(): bool {
   if (isDefined(HPTD_YIELD)) return lockAttemptFails();
   return false;
 }
+
+/**
+ * Gives the core away while the word at `address` is `seen`, and no longer than `nanos`. In the test build it is the
+ * scheduler that gives cores: whoever holds one there goes on at once, to its next look.
+ */
+export function giveCoreAway(address: usize, seen: i32, nanos: i64): void {
+  // @ts-ignore: as above
+  if (isDefined(HPTD_YIELD)) return;
+  atomic.wait<i32>(address, seen, nanos);
+}

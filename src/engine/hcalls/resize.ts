@@ -33,7 +33,7 @@ import {
   H_BUSY, H_CLOSED, H_LONG_BUSY_ORDER_100_MSEC, H_NOT_AVAILABLE, H_NO_MEM, H_PARAMETER, H_RESOURCE, H_SUCCESS,
 } from '../status';
 import { because, selfIndex } from '../this-processor';
-import { AT_TABLE, yieldPoint } from '../yield-point';
+import { AT_TABLE, giveCoreAway, yieldPoint } from '../yield-point';
 import { rehash, rehashMoved } from './rehash';
 
 export const ORDER_MIN: u64 = 18;
@@ -209,7 +209,7 @@ function lockResize(): void {
     const holder = atomic.cmpxchg<i32>(RESIZE_LOCK, 0, <i32>selfIndex + 1);
     if (holder == 0) return;
     mayWait();
-    atomic.wait<i32>(RESIZE_LOCK, holder, WAIT_NANOS);
+    giveCoreAway(RESIZE_LOCK, holder, WAIT_NANOS);
   }
 }
 
