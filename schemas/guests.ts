@@ -11,6 +11,9 @@ export const guestName = z
 const hostPageBytes = z.union([z.literal(4096), z.literal(65536)]);
 const backingPageBytes = z.union([z.literal(4096), z.literal(65536), z.literal(2 ** 24), z.literal(2 ** 34)]);
 
+/** What SLOT_SEARCH means to the engine, from 0 on. */
+export const SLOT_SEARCHES = ['linearizable', 'two-pass', 'one-pass'] as const;
+
 export const memslot = z.strictObject({
   base: word.describe('guest address of the first byte'),
   bytes: z.int().positive().max(Number(GPA_LIMIT)).describe('length'),
@@ -29,6 +32,8 @@ export const guestConfig = z.strictObject({
   isa300: z.boolean().default(false).describe('keep entries in the ISA 3.0 format, as a POWER9 host does'),
   memory: z.enum(['none', 'backed']).default('none')
     .describe('backed: keep the bytes of guest memory, so that H_ZERO_PAGE and H_PAGE_INIT really write'),
+  slotSearch: z.enum(SLOT_SEARCHES).default('linearizable')
+    .describe('for experiments: how H_ENTER looks for a slot. one-pass: each is tried once; two-pass: each is then locked, looked at and unlocked, as KVM HV does; linearizable: H_PTEG_FULL only if no slot was free at one instant'),
 });
 
 export type GuestConfig = z.output<typeof guestConfig>;

@@ -5,7 +5,8 @@
 import {
   CLEAR_NEXT, HOST_PAGE_SHIFT, ISA300, MEMSLOTS, MEMSLOTS_MAX, MEMSLOT_BYTES, MEMSLOT_CI, MEMSLOT_COUNT, MODE,
   PTEX_COUNT, RAM_BYTES, REVMAP_BASE, SLOT_BACKING_SHIFT, SLOT_BASE, SLOT_DATA, SLOT_DIRTY, SLOT_HOST, SLOT_KIND,
-  SLOT_LENGTH, SLOT_MEMORY, SLOT_RMAP, TABLES_BASE, TABLES_END, TABLES_HIGH_USED, TABLES_LOW_USED, TABLE_BASE, TABLE_ORDER,
+  SLOT_LENGTH, SLOT_MEMORY, SLOT_RMAP, SLOT_SEARCH, TABLES_BASE, TABLES_END, TABLES_HIGH_USED, TABLES_LOW_USED,
+  TABLE_BASE, TABLE_ORDER,
 } from './memory-map';
 import { HOST_CACHE_INHIBITED, HOST_PRESENT, HOST_WRITABLE } from './memslots';
 
@@ -19,6 +20,11 @@ export function startGuest(memoryBytes: u32, ramBytes: u64, hostPageShift: u32, 
   store<u64>(RAM_BYTES, ramBytes);
   store<u32>(TABLES_BASE, <u32>SLOT_DATA);
   store<u32>(TABLES_END, memoryBytes);
+}
+
+/** How H_ENTER looks for a slot: one of SLOT_SEARCH_. For experiments; without it, the default. */
+export function setSlotSearch(search: u32): void {
+  store<u32>(SLOT_SEARCH, search);
 }
 
 /** False: no slot left, or no room in memory. `base` and `bytes` are multiples of the host page. */

@@ -4,6 +4,6 @@ export * from './rules';
 export { beProcessor } from './this-processor';
 export { backgroundSlice } from './hcalls/resize';
 export { answerWordsMax, wordsAllowed } from './opcodes';
-export { addMemslot, openTable, startGuest } from './guest';
+export { addMemslot, openTable, setSlotSearch, startGuest } from './guest';
 export { run } from './processor';
 export { interruptedStream, recover } from './recovery';

@@ -44,6 +44,11 @@ export const HOST_PAGE_SHIFT: usize = 0x101c;
 /** u64: guest memory in bytes; bounds H_RESIZE_HPT_PREPARE. */
 export const RAM_BYTES: usize = 0x1020;
 export const MEMSLOT_COUNT: usize = 0x1028;
+/** u32: how H_ENTER looks for a slot when its first pass found none; hcalls/enter.ts. Set before processors run. */
+export const SLOT_SEARCH: usize = 0x102c;
+export const SLOT_SEARCH_LINEARIZABLE: u32 = 0;
+export const SLOT_SEARCH_TWO_PASS: u32 = 1;
+export const SLOT_SEARCH_ONE_PASS: u32 = 2;
 export const TABLES_BASE: usize = 0x1030;
 export const TABLES_END: usize = 0x1034;
 /** Table memory is still zero, never used, from TABLES_LOW_USED up to TABLES_HIGH_USED. */

@@ -2,6 +2,7 @@
  * Lays a new guest out in its memory: checks what the schema cannot, then writes the guest block, the memory slots
  * and the first table. Main thread only, before any processor knows the guest.
  */
+import { SLOT_SEARCHES } from '../../schemas/guests.ts';
 import type { GuestConfig } from '../../schemas/guests.ts';
 import { BACKED_RAM_BYTES_MAX, GPA_LIMIT } from '../../schemas/limits.ts';
 import { problem } from '../../schemas/problems.ts';
@@ -25,6 +26,7 @@ export function layOut(config: GuestConfig, engine: Engine, memoryBytes: number)
   }
   const { calls, map } = engine;
   calls.startGuest(memoryBytes, ramBytesOf(config, slots), Math.log2(config.hostPageBytes), config.isa300 ? 1 : 0);
+  calls.setSlotSearch(SLOT_SEARCHES.indexOf(config.slotSearch));
   for (const slot of slots) {
     const kind = slot.kind === 'ci' ? map.MEMSLOT_CI : map.MEMSLOT_RAM;
     const backed = config.memory === 'backed' && slot.kind === 'ram' ? 1 : 0;

@@ -29,6 +29,8 @@ export interface EngineCalls {
   startGuest(memoryBytes: number, ramBytes: bigint, hostPageShift: number, isa300: number): void;
   addMemslot(base: bigint, bytes: bigint, kind: number, backingShift: number, backed: number): number;
   openTable(order: number): number;
+  /** Before processors run: 0 linearizable, 1 two passes, 2 one pass. */
+  setSlotSearch(search: number): void;
   beProcessor(index: number): void;
   /** Executes up to `quantum` records of a stream: their number, with the RUN_ bits. */
   run(stream: number, quantum: number): number;

@@ -3,6 +3,7 @@
  * something happens, now and then anything at all.
  */
 import fc from 'fast-check';
+import { SLOT_SEARCHES } from '../../schemas/guests.ts';
 import type { GuestConfig } from '../../schemas/guests.ts';
 import { MIB } from './harness.ts';
 import {
@@ -273,6 +274,8 @@ export const configs: fc.Arbitrary<GuestConfig> = fc
     ),
     isa300: fc.boolean(),
     memory: fc.constantFrom<'none' | 'backed'>('none', 'backed'),
+    // They differ only where threads meet.
+    slotSearch: fc.constantFrom(...SLOT_SEARCHES),
   })
   .map((config) => ({
     ...config,

@@ -63,6 +63,7 @@ test('a guest is created, listed, looked at and deleted', async () => {
     backingPageBytes: 2 ** 24,
     isa300: false,
     memory: 'backed',
+    slotSearch: 'linearizable',
     orderNow: 20,
     memslots: [{ base: '0x0', bytes: 2 ** 28, kind: 'ram' }],
     streams: 0,

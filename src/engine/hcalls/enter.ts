@@ -18,6 +18,9 @@
  * else waits for an entry lock while holding one (hpte-lock.ts), and chain locks are taken inside entry locks
  * and never wait for one (revmap.ts). DIFFERS: KVM HV unlocks each slot again.
  *
+ * Both older protocols are kept for experiments: a guest made with `slotSearch` has its word SLOT_SEARCH set, which
+ * is looked at only when the first pass found nothing. `npm run load -- contention` measures what each answers.
+ *
  * SPEC: PAPR H_ENTER; order of checks and answers as KVM HV.
  */
 import { H_EXACT, H_ZERO_PAGE } from '../flags';
@@ -29,7 +32,10 @@ import {
 } from '../hpte';
 import { lockHpte, tryLockHpte, unlockHpte } from '../hpte-lock';
 import { journalAnswer } from '../journal';
-import { COUNT_SECOND_PASS, MODE, PTEX_COUNT, SLOT_BACKING_SHIFT, SLOT_MEMORY, hpteAddress } from '../memory-map';
+import {
+  COUNT_SECOND_PASS, MODE, PTEX_COUNT, SLOT_BACKING_SHIFT, SLOT_MEMORY, SLOT_SEARCH, SLOT_SEARCH_LINEARIZABLE,
+  SLOT_SEARCH_ONE_PASS, hpteAddress,
+} from '../memory-map';
 import {
   HOST_CACHE_INHIBITED, HOST_PRESENT, HOST_WRITABLE, frameOf, hostState, markDirty, memoryOf, rmapOf,
   slotHoldsPages, slotNumber, slotOf,
@@ -154,6 +160,10 @@ export function cacheabilityFits(r: u64, inhibited: bool): bool {
 function lockThatSlot(ptex: u64): u64 {
   const entry = hpteAddress(ptex);
   if (tryLockHpte(entry, HPTE_V_HVLOCK | HPTE_V_TAKEN)) return ptex;
+  if (load<u32>(SLOT_SEARCH) == SLOT_SEARCH_ONE_PASS) {
+    because(RULE_SLOT_OCCUPIED, ptex, guestV(load<u64>(entry), load<u64>(entry, 8)) & ~HPTE_V_HVLOCK);
+    return NO_SLOT;
+  }
   newPass = 2;
   const v = lockHpte(entry);
   if ((v & HPTE_V_TAKEN) == 0) return ptex;
@@ -170,7 +180,27 @@ function lockFreeSlot(first: u64): u64 {
     // RACE: a plain look to pass taken slots by without a locked instruction; tryLockHpte looks again.
     if ((load<u64>(entry) & HPTE_V_VALID) == 0 && tryLockHpte(entry, HPTE_V_HVLOCK | HPTE_V_TAKEN)) return first + i;
   }
-  return lockFreeSlotForSure(first);
+  const search = load<u32>(SLOT_SEARCH);
+  return search == SLOT_SEARCH_LINEARIZABLE ? lockFreeSlotForSure(first) : lockFreeSlotAsBefore(first, search);
+}
+
+/** The older protocols: the group is full (one pass), or each slot is locked, looked at and unlocked (two passes). */
+function lockFreeSlotAsBefore(first: u64, search: u32): u64 {
+  count(COUNT_SECOND_PASS, 1);
+  newPass = 2;
+  for (let i: u64 = 0; i < SLOTS && search != SLOT_SEARCH_ONE_PASS; i++) {
+    const entry = hpteAddress(first + i);
+    const v = lockHpte(entry);
+    if ((v & HPTE_V_TAKEN) == 0) return first + i;
+    unlockHpte(entry, v);
+  }
+  // RACE: what stands in the slots by now; the answer was decided on what stood there at eight instants.
+  because(RULE_GROUP_FULL, first >> 3);
+  for (let i: u64 = 0; i < SLOTS; i++) {
+    const entry = hpteAddress(first + i);
+    becauseDetail(<u32>i + 1, guestV(load<u64>(entry), load<u64>(entry, 8)) & ~HPTE_V_HVLOCK);
+  }
+  return NO_SLOT;
 }
 
 /** Keeps every taken slot locked until it meets a free one or holds all eight. Returns with the free one locked only. */
