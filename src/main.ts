@@ -6,6 +6,7 @@ import type { FastifyBaseLogger } from 'fastify';
 import { openGuests } from './guests/registry.ts';
 import { listenAddress } from './operations/config.ts';
 import type { ServeOptions } from './operations/config.ts';
+import { countBuffersApart } from './operations/heap.ts';
 import { listen } from './operations/listen.ts';
 import { openLog } from './operations/log.ts';
 import { closeOnSignals } from './operations/shutdown.ts';
@@ -24,12 +25,14 @@ export interface Daemon {
 
 /** Starts a daemon. Throws an error with `code` EADDRINUSE when somebody listens there already. */
 export async function serve(options: ServeOptions): Promise<Daemon> {
+  countBuffersApart();
   const log = openLog(options.logLevel);
+  const loggerInstance: FastifyBaseLogger = log;
   const guests = await openGuests({ processors: options.processors, log });
   let closing: Promise<void> | undefined;
   const app = Fastify({
     ...problemServerOptions,
-    loggerInstance: log as FastifyBaseLogger,
+    loggerInstance,
     // A logger a request would cost more than most requests.
     childLoggerFactory: (logger) => logger,
     logController: new LogController({ disableRequestLogging: true }),
@@ -37,7 +40,10 @@ export async function serve(options: ServeOptions): Promise<Daemon> {
   if (log.isLevelEnabled('debug')) {
     app.addHook('onResponse', async (request, reply) => {
       const millis = reply.elapsedTime;
-      log.debug({ method: request.method, url: request.url, status: reply.statusCode, millis }, 'request');
+      log.debug(
+        { method: request.method, url: request.url, status: reply.statusCode, millis },
+        'request',
+      );
     });
   }
   await app.register(httpRoutes, { guests, isReady: () => closing === undefined });

@@ -32,7 +32,10 @@ export interface CallerListener {
   onEnd(end: StreamEnd): void;
 }
 
-export function openCaller(open: (listener: StreamListener) => GuestStream, listener: CallerListener): Caller {
+export function openCaller(
+  open: (listener: StreamListener) => GuestStream,
+  listener: CallerListener,
+): Caller {
   const calls: Call[] = [];
   const frames: Uint8Array[] = [];
   let ended: StreamEnd | undefined;
@@ -64,7 +67,11 @@ export function openCaller(open: (listener: StreamListener) => GuestStream, list
     call(records) {
       if (ended !== undefined) return Promise.reject(endProblem(ended));
       if (records.length === 0) return Promise.resolve([]);
-      const call = { expected: records.length, answers: [], result: Promise.withResolvers<AnswerRecord[]>() };
+      const call = {
+        expected: records.length,
+        answers: [],
+        result: Promise.withResolvers<AnswerRecord[]>(),
+      };
       calls.push(call);
       frames.push(...framesOf(records));
       submitFrames();
@@ -91,14 +98,8 @@ function* framesOf(records: readonly RequestRecord[]): Generator<Uint8Array> {
 
 /** What a request is told that a stream's end left without an answer. */
 export function endProblem(end: StreamEnd): ProblemError {
-  switch (end.kind) {
-    case 'deleted':
-      return problem('guest-deleted', 'the guest was deleted');
-    case 'shutdown':
-      return problem('shutting-down', 'the daemon shuts down');
-    case 'failed':
-      return problem('guest-failed', `the guest failed: ${end.reason}`);
-    case 'malformed':
-      return problem('internal', `the engine refused a frame that the daemon made: ${end.reason}`);
-  }
+  if (end.kind === 'deleted') return problem('guest-deleted', 'the guest was deleted');
+  if (end.kind === 'shutdown') return problem('shutting-down', 'the daemon shuts down');
+  if (end.kind === 'failed') return problem('guest-failed', `the guest failed: ${end.reason}`);
+  return problem('internal', `the engine refused a frame that the daemon made: ${end.reason}`);
 }

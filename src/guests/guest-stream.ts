@@ -8,10 +8,17 @@
 import type { GuestStream, StreamEnd, StreamListener } from './types.ts';
 import type { MemoryMap } from '../rings/engine.ts';
 import type { Pool, Processor } from '../processors/pool.ts';
-import { attachStream, detachStream, hurryDetach, releaseStream, ringProcessor, roomMade } from '../processors/pool.ts';
+import {
+  attachStream,
+  detachStream,
+  hurryDetach,
+  releaseStream,
+  ringProcessor,
+  roomMade,
+} from '../processors/pool.ts';
 import { dropCompletions, openCompletionRing, takeCompletions } from '../rings/completion.ts';
 import type { CompletionRing, Fault } from '../rings/completion.ts';
-import { openSubmissionRing, putFrame } from '../rings/submission.ts';
+import { bytesInFlight, openSubmissionRing, putFrame } from '../rings/submission.ts';
 import type { StreamMemory } from '../rings/stream-memory.ts';
 import { streamNumber } from '../rings/wakeups.ts';
 
@@ -58,10 +65,22 @@ export function openGuestStream(site: StreamSite, listener: StreamListener): Own
   const number = streamNumber(site.guest, site.slot);
   const submission = openSubmissionRing(site.memory);
   const state: State = {
-    site, number, listener, completion: openCompletionRing(site.memory), open: true, silent: false, paused: false,
-    detached: false, released: false, end: undefined, done: Promise.withResolvers(),
+    site,
+    number,
+    listener,
+    completion: openCompletionRing(site.memory),
+    open: true,
+    silent: false,
+    paused: false,
+    detached: false,
+    released: false,
+    end: undefined,
+    done: Promise.withResolvers(),
   };
-  attachStream(site.pool, site.processor, number, site.guest, site.slot, () => deliver(state));
+  attachStream(site.pool, site.processor, number, site.guest, site.slot, () => {
+    deliver(state);
+    return !state.paused && bytesInFlight(submission) > 0;
+  });
   return {
     processor: site.processor.index,
     submit(frame) {
@@ -114,7 +133,10 @@ function deliver(state: State): void {
 
 /** The engine refused a frame and runs nothing that came after it. */
 function refused(state: State, { fault, offset }: Fault): void {
-  sayEnd(state, { kind: 'malformed', reason: `byte ${offset}: ${faultText(state.site.map, fault)}` });
+  sayEnd(state, {
+    kind: 'malformed',
+    reason: `byte ${offset}: ${faultText(state.site.map, fault)}`,
+  });
   beginEnd(state);
 }
 

@@ -64,7 +64,8 @@ export function openGuest(site: GuestSite): OwnedGuest {
     status: () => ({
       order: orderOf(state),
       streams: openStreams(state).length - state.callers.size,
-      state: state.end === undefined ? 'running' : state.end.kind === 'failed' ? 'failed' : 'ending',
+      state:
+        state.end === undefined ? 'running' : state.end.kind === 'failed' ? 'failed' : 'ending',
     }),
     openStream: (role, listener) => openStream(state, processorForClient(state), role, listener),
     checkStream: () => void processorForClient(state),
@@ -96,11 +97,17 @@ function processorForClient(state: State): Processor {
     throw problem('stream-limit', `the guest has ${limit} streams open`);
   }
   const processor = leastLoaded(pool);
-  if (processor === undefined) throw problem('processor-busy', 'no processor of the daemon is alive');
+  if (processor === undefined)
+    throw problem('processor-busy', 'no processor of the daemon is alive');
   return processor;
 }
 
-function openStream(state: State, processor: Processor, role: Role, listener: StreamListener): OwnedStream {
+function openStream(
+  state: State,
+  processor: Processor,
+  role: Role,
+  listener: StreamListener,
+): OwnedStream {
   const { pool, map, number, memory } = state.site;
   if (!state.processors.has(processor)) {
     state.processors.add(processor);
@@ -109,8 +116,13 @@ function openStream(state: State, processor: Processor, role: Role, listener: St
   const slot = freeSlot(state);
   const rings = streamMemory(memory.buffer, map, slot);
   resetStream(rings, role === 'host');
-  const onReleased = (): void => { state.streams[slot] = undefined; };
-  const stream = openGuestStream({ pool, processor, map, guest: number, slot, memory: rings, onReleased }, listener);
+  const onReleased = (): void => {
+    state.streams[slot] = undefined;
+  };
+  const stream = openGuestStream(
+    { pool, processor, map, guest: number, slot, memory: rings, onReleased },
+    listener,
+  );
   state.streams[slot] = stream;
   return stream;
 }
@@ -124,7 +136,12 @@ async function run(state: State, records: readonly RequestRecord[]): Promise<Ans
   if (state.end !== undefined) throw endProblem(state.end);
   const { promise, reject } = Promise.withResolvers<never>();
   const timer = setTimeout(() => {
-    reject(problem('processor-busy', `no answer within ${REST_WAIT_MILLIS} ms; the calls may still be executed`));
+    reject(
+      problem(
+        'processor-busy',
+        `no answer within ${REST_WAIT_MILLIS} ms; the calls may still be executed`,
+      ),
+    );
   }, REST_WAIT_MILLIS);
   try {
     return await Promise.race([callerFor(state).call(records), promise]);
@@ -147,10 +164,10 @@ function callerFor(state: State): Caller {
 }
 
 function openCallerOn(state: State, processor: Processor): Caller {
-  const caller = openCaller(
-    (listener) => openStream(state, processor, 'host', listener),
-    { wantsMore: () => true, onEnd: () => state.callers.delete(processor) },
-  );
+  const caller = openCaller((listener) => openStream(state, processor, 'host', listener), {
+    wantsMore: () => true,
+    onEnd: () => state.callers.delete(processor),
+  });
   state.callers.set(processor, caller);
   return caller;
 }

@@ -22,30 +22,52 @@ export function layOut(config: GuestConfig, engine: Engine, memoryBytes: number)
   const slots = slotsOf(config);
   const faults = [...faultsOf(config, slots)];
   if (faults.length > 0) {
-    throw problem('guest-config-invalid', faults.map((fault) => fault.message).join('; '), { errors: faults });
+    throw problem('guest-config-invalid', faults.map((fault) => fault.message).join('; '), {
+      errors: faults,
+    });
   }
   const { calls, map } = engine;
-  calls.startGuest(memoryBytes, ramBytesOf(config, slots), Math.log2(config.hostPageBytes), config.isa300 ? 1 : 0);
+  calls.startGuest(
+    memoryBytes,
+    ramBytesOf(config, slots),
+    Math.log2(config.hostPageBytes),
+    config.isa300 ? 1 : 0,
+  );
   calls.setSlotSearch(SLOT_SEARCHES.indexOf(config.slotSearch));
   for (const slot of slots) {
     const kind = slot.kind === 'ci' ? map.MEMSLOT_CI : map.MEMSLOT_RAM;
     const backed = config.memory === 'backed' && slot.kind === 'ram' ? 1 : 0;
-    if (calls.addMemslot(slot.base, slot.bytes, kind, Math.log2(config.backingPageBytes), backed) === 0) {
-      throw noRoom(slot.path, `what is kept about ${hex(slot.bytes)} bytes of guest memory does not fit beside the other slots`);
+    if (
+      calls.addMemslot(slot.base, slot.bytes, kind, Math.log2(config.backingPageBytes), backed) ===
+      0
+    ) {
+      throw noRoom(
+        slot.path,
+        `what is kept about ${hex(slot.bytes)} bytes of guest memory does not fit beside the other slots`,
+      );
     }
   }
   if (calls.openTable(config.order) === 0) {
-    throw noRoom('order', `a table of order ${config.order} and its reverse map do not fit beside the memory slots`);
+    throw noRoom(
+      'order',
+      `a table of order ${config.order} and its reverse map do not fit beside the memory slots`,
+    );
   }
 }
 
 function noRoom(path: string, message: string): Error {
-  return problem('guest-config-invalid', `${message}: a guest has 4 GiB for all of it`, { errors: [{ path, message }] });
+  return problem('guest-config-invalid', `${message}: a guest has 4 GiB for all of it`, {
+    errors: [{ path, message }],
+  });
 }
 
 function slotsOf(config: GuestConfig): Slot[] {
   if (config.memslots !== undefined) {
-    return config.memslots.map((slot, i) => ({ ...slot, bytes: BigInt(slot.bytes), path: `memslots[${i}]` }));
+    return config.memslots.map((slot, i) => ({
+      ...slot,
+      bytes: BigInt(slot.bytes),
+      path: `memslots[${i}]`,
+    }));
   }
   if (config.ramBytes === undefined) return [];
   return [{ path: 'ramBytes', base: 0n, bytes: BigInt(config.ramBytes), kind: 'ram' }];
@@ -62,14 +84,23 @@ function ramSum(slots: readonly Slot[]): bigint {
 function* faultsOf(config: GuestConfig, slots: readonly Slot[]): Generator<ProblemPart> {
   const page = BigInt(config.hostPageBytes);
   if (config.backingPageBytes < config.hostPageBytes) {
-    yield { path: 'backingPageBytes', message: `backing pages of ${config.backingPageBytes} bytes are smaller than host pages of ${config.hostPageBytes}` };
+    yield {
+      path: 'backingPageBytes',
+      message: `backing pages of ${config.backingPageBytes} bytes are smaller than host pages of ${config.hostPageBytes}`,
+    };
   }
   if (config.memory === 'backed' && ramSum(slots) > BigInt(BACKED_RAM_BYTES_MAX)) {
-    yield { path: 'memory', message: `at most ${BACKED_RAM_BYTES_MAX} bytes of guest memory can be backed` };
+    yield {
+      path: 'memory',
+      message: `at most ${BACKED_RAM_BYTES_MAX} bytes of guest memory can be backed`,
+    };
   }
   for (const slot of slots) {
     if (slot.base % page !== 0n || slot.bytes % page !== 0n) {
-      yield { path: slot.path, message: `${slot.path} is not made of whole host pages of ${page} bytes` };
+      yield {
+        path: slot.path,
+        message: `${slot.path} is not made of whole host pages of ${page} bytes`,
+      };
     }
     if (slot.base + slot.bytes > GPA_LIMIT) {
       yield { path: slot.path, message: `${slot.path} ends beyond ${hex(GPA_LIMIT)}` };

@@ -40,7 +40,14 @@ export async function openGuests({ processors, log }: GuestsOptions): Promise<Gu
 /** The guests of a pool, which is theirs from now on. */
 export function guestsOn(pool: Pool, module: WebAssembly.Module, log: Logger): Guests {
   const byName = new Map<string, OwnedGuest>();
-  const registry: Registry = { module, pool, byName, byNumber: [], removals: new Map(), closing: undefined };
+  const registry: Registry = {
+    module,
+    pool,
+    byName,
+    byNumber: [],
+    removals: new Map(),
+    closing: undefined,
+  };
   pool.onDeath = (processor, error) => {
     log.fatal({ err: error, processor: processor.index }, 'a processor died: its guests fail');
     for (const guest of byName.values()) {
@@ -58,9 +65,11 @@ export function guestsOn(pool: Pool, module: WebAssembly.Module, log: Logger): G
 
 function create(registry: Registry, name: string, config: GuestConfig): Guest {
   if (registry.closing !== undefined) throw problem('shutting-down', 'the daemon shuts down');
-  if (registry.byName.has(name)) throw problem('guest-exists', `there is a guest "${name}" already`);
+  if (registry.byName.has(name))
+    throw problem('guest-exists', `there is a guest "${name}" already`);
   const number = freeNumber(registry);
-  if (number === GUESTS_MAX) throw problem('guest-limit', `the daemon has ${GUESTS_MAX} guests, as many as it may`);
+  if (number === GUESTS_MAX)
+    throw problem('guest-limit', `the daemon has ${GUESTS_MAX} guests, as many as it may`);
   const memory = memoryFor(name);
   const engine = openEngine(registry.module, memory);
   layOut(config, engine, memory.buffer.byteLength);
@@ -99,6 +108,10 @@ async function remove(registry: Registry, name: string): Promise<void> {
 }
 
 async function close(registry: Registry): Promise<void> {
-  await Promise.all([...registry.byName.values()].map((guest) => guest.finish({ kind: 'shutdown' }, ANSWER_GRACE_MILLIS)));
+  await Promise.all(
+    [...registry.byName.values()].map((guest) =>
+      guest.finish({ kind: 'shutdown' }, ANSWER_GRACE_MILLIS),
+    ),
+  );
   await stopPool(registry.pool);
 }

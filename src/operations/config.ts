@@ -27,10 +27,16 @@ export function listenAddress(text: string): ListenAddress | undefined {
 }
 
 export const serveOptions = z.strictObject({
-  listen: z.string().default('127.0.0.1:7808')
+  listen: z
+    .string()
+    .default('127.0.0.1:7808')
     .refine((text) => listenAddress(text) !== undefined, LISTEN_FORM)
     .describe(`where to listen: ${LISTEN_FORM}; port 0 takes a free one`),
-  processors: z.coerce.number().int().min(1).max(PROCESSORS_MAX)
+  processors: z.coerce
+    .number()
+    .int()
+    .min(1)
+    .max(PROCESSORS_MAX)
     .default(() => Math.min(availableParallelism(), PROCESSORS_MAX))
     .describe('worker threads that run hcalls; as many as the machine has cores unless given'),
   logLevel: z.enum(LOG_LEVELS).default('info').describe('the least severe messages to log'),

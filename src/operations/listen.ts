@@ -28,12 +28,16 @@ function explained(error: NodeJS.ErrnoException, address: ListenAddress): NodeJS
   const place = 'path' in address ? `unix:${address.path}` : `${address.host}:${address.port}`;
   const what = WHAT_TO_DO[error.code ?? ''];
   if (what === undefined) return error;
-  return Object.assign(new Error(`cannot listen on ${place}: ${what}`, { cause: error }), { code: error.code });
+  return Object.assign(new Error(`cannot listen on ${place}: ${what}`, { cause: error }), {
+    code: error.code,
+  });
 }
 
 const WHAT_TO_DO: Readonly<Record<string, string>> = {
-  EADDRINUSE: 'another program listens there, perhaps another hptd; stop it, or choose another place with --listen',
-  EACCES: 'permission denied; choose a port above 1023, or a directory that you may write to, with --listen',
+  EADDRINUSE:
+    'another program listens there, perhaps another hptd; stop it, or choose another place with --listen',
+  EACCES:
+    'permission denied; choose a port above 1023, or a directory that you may write to, with --listen',
   EADDRNOTAVAIL: 'this machine has no such address; 127.0.0.1 is always there',
   ENOENT: 'there is no such directory',
   ENOTFOUND: 'the name of the host is not known',

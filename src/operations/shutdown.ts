@@ -7,9 +7,12 @@ import type { Logger } from 'pino';
 import { SHUTDOWN_GRACE_MILLIS } from '../../schemas/limits.ts';
 
 export function closeOnSignals(close: () => Promise<void>, log: Logger): void {
-  closeWithGrace({ delay: SHUTDOWN_GRACE_MILLIS, logger: { error: (message) => log.fatal(message) } }, async ({ signal, err }) => {
-    if (err !== undefined) log.fatal({ err }, 'an error that nobody caught');
-    else log.info({ signal }, 'shutting down');
-    await close();
-  });
+  closeWithGrace(
+    { delay: SHUTDOWN_GRACE_MILLIS, logger: { error: (message) => log.fatal(message) } },
+    async ({ signal, err }) => {
+      if (err !== undefined) log.fatal({ err }, 'an error that nobody caught');
+      else log.info({ signal }, 'shutting down');
+      await close();
+    },
+  );
 }

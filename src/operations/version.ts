@@ -3,4 +3,6 @@ import { readFileSync } from 'node:fs';
 
 const PACKAGE_FILE = new URL('../../package.json', import.meta.url);
 
-export const VERSION: string = (JSON.parse(readFileSync(PACKAGE_FILE, 'utf8')) as { version: string }).version;
+export const VERSION: string = (
+  JSON.parse(readFileSync(PACKAGE_FILE, 'utf8')) as { version: string }
+).version;

@@ -1,60 +1,69 @@
 /**
  * The main thread's ear: calls whoever owns a stream when answers wait in its completion ring.
  *
- * A wake-up between threads costs ten times what a look costs. So while frames come in, the main thread looks
- * once per turn of its event loop; only when a few turns brought nothing does it ask to be woken.
+ * A wake-up between threads costs ten times what a look costs. So while answers are expected, the main thread looks
+ * once per turn of its event loop; it asks to be woken when none are, or when a number of turns brought nothing.
  */
-import { ringAfter, ringsOf, takeNews } from '../rings/wakeups.ts';
+import { ringsOf, takeNews, wantNoWaking, wantWaking, waking } from '../rings/wakeups.ts';
 import type { Bell } from '../rings/wakeups.ts';
 
-/** Turns of the event loop without news before the main thread waits to be woken. */
-const IDLE_TURNS = 4;
+/** Turns of the event loop, a few microseconds each, for which answers are looked for. */
+const IDLE_TURNS = 16;
 
 export interface CompletionListener {
-  /** By stream number. */
-  readonly onNews: ((() => void) | undefined)[];
+  /** By stream number. True: the stream has more in flight. */
+  readonly onNews: ((() => boolean) | undefined)[];
   /** A frame was submitted, so answers will come soon. */
   expect(): void;
   stop(): void;
 }
 
 export function listenToBell(bell: Bell): CompletionListener {
-  const onNews: ((() => void) | undefined)[] = [];
-  let idleTurns = 0;
-  let looking = false;
-  let waiting = false;
+  const onNews: ((() => boolean) | undefined)[] = [];
+  let turnsLeft = 0;
+  let lookComes = false;
+  let hasWaking = false;
   let stopped = false;
 
-  const visit = (stream: number): void => onNews[stream]?.();
+  function visit(stream: number): void {
+    if (onNews[stream]?.() === true) turnsLeft = IDLE_TURNS;
+  }
 
   function look(): void {
-    looking = false;
+    lookComes = false;
     if (stopped) return;
     const seen = ringsOf(bell);
-    idleTurns = takeNews(bell, visit) ? 0 : idleTurns + 1;
-    if (idleTurns < IDLE_TURNS) lookSoon();
-    else if (!waiting) void wait(seen);
+    // What was expected has come, or it takes one turn more; `visit` and `expect` say if there is more to expect.
+    const turns = turnsLeft;
+    turnsLeft = 0;
+    if (!takeNews(bell, visit)) turnsLeft = Math.max(turnsLeft, turns - 1);
+    if (turnsLeft > 0 || !restUntilRing(seen)) lookSoon();
   }
 
-  function lookSoon(): void {
-    if (looking) return;
-    looking = true;
-    setImmediate(look);
+  function restUntilRing(seen: number): boolean {
+    if (!hasWaking) void awaitWaking(seen);
+    return wantWaking(bell, seen);
   }
 
-  async function wait(seen: number): Promise<void> {
-    waiting = true;
-    await ringAfter(bell, seen);
-    waiting = false;
-    idleTurns = 0;
+  async function awaitWaking(seen: number): Promise<void> {
+    hasWaking = true;
+    await waking(bell, seen);
+    hasWaking = false;
     look();
   }
 
-  void wait(ringsOf(bell));
+  function lookSoon(): void {
+    if (lookComes) return;
+    lookComes = true;
+    wantNoWaking(bell);
+    setImmediate(look);
+  }
+
+  restUntilRing(ringsOf(bell));
   return {
     onNews,
     expect() {
-      idleTurns = 0;
+      turnsLeft = IDLE_TURNS;
       lookSoon();
     },
     stop() {

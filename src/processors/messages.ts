@@ -5,7 +5,12 @@
 export type ToProcessor =
   | { readonly kind: 'attach-guest'; readonly guest: number; readonly memory: WebAssembly.Memory }
   | { readonly kind: 'detach-guest'; readonly guest: number }
-  | { readonly kind: 'attach-stream'; readonly stream: number; readonly guest: number; readonly slot: number }
+  | {
+      readonly kind: 'attach-stream';
+      readonly stream: number;
+      readonly guest: number;
+      readonly slot: number;
+    }
   /** Run what was submitted, then let go of it; with `drop`, let go at once. */
   | { readonly kind: 'detach-stream'; readonly stream: number; readonly drop: boolean }
   | { readonly kind: 'stop' };

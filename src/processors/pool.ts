@@ -34,14 +34,25 @@ export interface Pool {
 
 export async function startPool(module: WebAssembly.Module, count: number): Promise<Pool> {
   const mainBell = newBell();
-  const processors = Array.from({ length: count }, (_, index) => startProcessor({ index, module, bell: newBell(), mainBell }));
+  const processors = Array.from({ length: count }, (_, index) =>
+    startProcessor({ index, module, bell: newBell(), mainBell }),
+  );
   try {
-    await Promise.all(processors.map(({ worker }) => once(worker, 'message', { signal: AbortSignal.timeout(START_MILLIS) })));
+    await Promise.all(
+      processors.map(({ worker }) =>
+        once(worker, 'message', { signal: AbortSignal.timeout(START_MILLIS) }),
+      ),
+    );
   } catch (error) {
     await Promise.all(processors.map(({ worker }) => worker.terminate()));
     throw error;
   }
-  const pool: Pool = { processors, completions: listenToBell(mainBell), waiting: new Map(), onDeath: () => {} };
+  const pool: Pool = {
+    processors,
+    completions: listenToBell(mainBell),
+    waiting: new Map(),
+    onDeath: () => {},
+  };
   for (const processor of processors) watch(pool, processor);
   return pool;
 }
@@ -49,14 +60,21 @@ export async function startPool(module: WebAssembly.Module, count: number): Prom
 /** It says `ready` when it is. */
 function startProcessor(birth: ProcessorBirth): Processor {
   const { index, bell } = birth;
-  const worker = new Worker(new URL('./processor.ts', import.meta.url), { workerData: birth, name: `processor-${index}` });
+  const worker = new Worker(new URL('./processor.ts', import.meta.url), {
+    workerData: birth,
+    name: `processor-${index}`,
+  });
   return { index, bell, worker, alive: true, streams: 0 };
 }
 
 function watch(pool: Pool, processor: Processor): void {
   let error = new Error('the thread ended without an error');
-  processor.worker.on('message', (message: FromProcessor) => hear(pool.waiting, processor, message));
-  processor.worker.on('error', (thrown: Error) => { error = thrown; });
+  processor.worker.on('message', (message: FromProcessor) =>
+    hear(pool.waiting, processor, message),
+  );
+  processor.worker.on('error', (thrown: Error) => {
+    error = thrown;
+  });
   processor.worker.on('exit', () => {
     if (!processor.alive) return;
     processor.alive = false;
@@ -65,7 +83,11 @@ function watch(pool: Pool, processor: Processor): void {
   });
 }
 
-function hear(waiting: Map<string, () => void>, processor: Processor, message: FromProcessor): void {
+function hear(
+  waiting: Map<string, () => void>,
+  processor: Processor,
+  message: FromProcessor,
+): void {
   if (message.kind === 'stream-detached') settle(waiting, streamKey(processor, message.stream));
   if (message.kind === 'guest-detached') settle(waiting, guestKey(processor, message.guest));
 }
@@ -77,7 +99,7 @@ function settle(waiting: Map<string, () => void>, key: string): void {
 
 /** Whoever waits for a dead processor to let go of something has what it waits for. */
 function releaseWaiting(waiting: Map<string, () => void>, processor: Processor): void {
-  for (const key of [...waiting.keys()]) {
+  for (const key of waiting.keys()) {
     if (key.startsWith(`${processor.index}/`)) settle(waiting, key);
   }
 }
@@ -99,7 +121,8 @@ function post(processor: Processor, message: ToProcessor): void {
 export function leastLoaded(pool: Pool): Processor | undefined {
   let least: Processor | undefined;
   for (const processor of pool.processors) {
-    if (processor.alive && (least === undefined || processor.streams < least.streams)) least = processor;
+    if (processor.alive && (least === undefined || processor.streams < least.streams))
+      least = processor;
   }
   return least;
 }
@@ -113,9 +136,14 @@ export function detachGuest(pool: Pool, processor: Processor, guest: number): Pr
   return acknowledged(pool, processor, guestKey(processor, guest), { kind: 'detach-guest', guest });
 }
 
-/** `onNews`: answers wait in the stream's completion ring. */
+/** `onNews`: answers wait in the stream's completion ring; it says whether more are to come. */
 export function attachStream(
-  pool: Pool, processor: Processor, stream: number, guest: number, slot: number, onNews: () => void,
+  pool: Pool,
+  processor: Processor,
+  stream: number,
+  guest: number,
+  slot: number,
+  onNews: () => boolean,
 ): void {
   processor.streams++;
   pool.completions.onNews[stream] = onNews;
@@ -124,7 +152,11 @@ export function attachStream(
 
 /** Resolves when the processor has run what was submitted, and published every answer. Once a stream. */
 export function detachStream(pool: Pool, processor: Processor, stream: number): Promise<void> {
-  return acknowledged(pool, processor, streamKey(processor, stream), { kind: 'detach-stream', stream, drop: false });
+  return acknowledged(pool, processor, streamKey(processor, stream), {
+    kind: 'detach-stream',
+    stream,
+    drop: false,
+  });
 }
 
 /** Makes a detachment that was asked for happen at once, whatever is left to run. */
@@ -138,7 +170,12 @@ export function releaseStream(pool: Pool, processor: Processor, stream: number):
   pool.completions.onNews[stream] = undefined;
 }
 
-function acknowledged(pool: Pool, processor: Processor, key: string, message: ToProcessor): Promise<void> {
+function acknowledged(
+  pool: Pool,
+  processor: Processor,
+  key: string,
+  message: ToProcessor,
+): Promise<void> {
   if (!processor.alive) return Promise.resolve();
   return new Promise((resolve) => {
     pool.waiting.set(key, resolve);
@@ -159,12 +196,14 @@ export function roomMade(processor: Processor): void {
 
 /** Ends the threads. Every stream is detached before. */
 export async function stopPool(pool: Pool): Promise<void> {
-  await Promise.all(pool.processors.map(async (processor) => {
-    if (!processor.alive) return;
-    processor.alive = false;
-    const exit = once(processor.worker, 'exit');
-    post(processor, { kind: 'stop' });
-    await exit;
-  }));
+  await Promise.all(
+    pool.processors.map(async (processor) => {
+      if (!processor.alive) return;
+      processor.alive = false;
+      const exit = once(processor.worker, 'exit');
+      post(processor, { kind: 'stop' });
+      await exit;
+    }),
+  );
   pool.completions.stop();
 }

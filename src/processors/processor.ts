@@ -12,7 +12,15 @@ import { openEngine } from '../rings/engine.ts';
 import type { Engine } from '../rings/engine.ts';
 import { releaseDeadMemory } from '../rings/release.ts';
 import { streamIndexes } from '../rings/stream-memory.ts';
-import { countStalled, mailOf, ringFor, ringsOf, sleepUntilRing, takeNews } from '../rings/wakeups.ts';
+import {
+  countStalled,
+  mailOf,
+  newPatience,
+  ringFor,
+  ringsOf,
+  sleepUntilRing,
+  takeNews,
+} from '../rings/wakeups.ts';
 import type { FromProcessor, ProcessorBirth, ToProcessor } from './messages.ts';
 
 /** Records run before looking at the bell again: alone, and when other streams wait. */
@@ -50,17 +58,20 @@ const streams = new Map<number, AttachedStream>();
 let ready: AttachedStream[] = [];
 let nextReady: AttachedStream[] = [];
 const stalled = new Set<AttachedStream>();
-let mailSeen = 0;
-/** A guest was detached: its memory is given back when there is nothing better to do. */
-let releaseSoon = false;
-let stopped = false;
+const patience = newPatience();
+const life = {
+  mailSeen: 0,
+  /** A guest was detached: its memory is given back when there is nothing better to do. */
+  releaseSoon: false,
+  stopped: false,
+};
 
 work();
 
 function work(): void {
   tell({ kind: 'ready' });
   let seen = -1;
-  while (!stopped) {
+  while (!life.stopped) {
     const rings = ringsOf(bell);
     if (rings !== seen) {
       seen = rings;
@@ -68,16 +79,16 @@ function work(): void {
       takeNews(bell, hasNews);
       for (const stream of stalled) resumeIfRoom(stream);
     }
-    if (!runReady() && !runBackground() && !stopped) idle(seen);
+    if (!runReady() && !runBackground() && !life.stopped) idle(seen);
   }
 }
 
 function idle(seen: number): void {
-  if (releaseSoon) {
-    releaseSoon = false;
+  if (life.releaseSoon) {
+    life.releaseSoon = false;
     releaseDeadMemory();
   } else {
-    sleepUntilRing(bell, seen);
+    sleepUntilRing(bell, seen, patience);
   }
 }
 
@@ -159,9 +170,13 @@ function runBackground(): boolean {
 
 function readMail(): void {
   const mail = mailOf(bell);
-  if (mail === mailSeen) return;
-  mailSeen = mail;
-  for (let item = receiveMessageOnPort(port); item !== undefined; item = receiveMessageOnPort(port)) {
+  if (mail === life.mailSeen) return;
+  life.mailSeen = mail;
+  for (
+    let item = receiveMessageOnPort(port);
+    item !== undefined;
+    item = receiveMessageOnPort(port)
+  ) {
     obey(item.message as ToProcessor);
   }
 }
@@ -177,7 +192,7 @@ function obey(message: ToProcessor): void {
     case 'detach-stream':
       return detachStream(message.stream, message.drop);
     case 'stop':
-      stopped = true;
+      life.stopped = true;
   }
 }
 
@@ -190,19 +205,24 @@ function attachGuest(number: number, memory: WebAssembly.Memory): void {
 function detachGuest(number: number): void {
   guests.delete(number);
   tell({ kind: 'guest-detached', guest: number });
-  releaseSoon = true;
+  life.releaseSoon = true;
 }
 
 function attachStream(number: number, guestNumber: number, slot: number): void {
   const guest = guests.get(guestNumber);
-  if (guest === undefined) throw new Error(`stream ${number} of guest ${guestNumber}, which is not attached`);
+  if (guest === undefined)
+    throw new Error(`stream ${number} of guest ${guestNumber}, which is not attached`);
   const { map } = guest.engine;
   const at = streamIndexes(map);
   const stream: AttachedStream = {
     number,
     slot,
     guest,
-    block: new Int32Array(guest.buffer, map.STREAMS + map.STREAM_BYTES * slot, map.STREAM_BYTES >> 2),
+    block: new Int32Array(
+      guest.buffer,
+      map.STREAMS + map.STREAM_BYTES * slot,
+      map.STREAM_BYTES >> 2,
+    ),
     completionHead: at.completionHead,
     completionTail: at.completionTail,
     queued: false,

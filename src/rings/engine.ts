@@ -15,11 +15,37 @@ const GUEST_PAGES = 65535;
 
 /** What the rings, the guests and the tests need of the memory map. */
 const MAP_NAMES = [
-  'MODE', 'TABLE_ORDER', 'STREAMS', 'STREAM_BYTES', 'STREAMS_MAX', 'PROCESSORS_MAX', 'MEMSLOTS_MAX', 'READERS_MAX',
-  'SUBMISSION_HEAD', 'CONSUMED', 'SUBMISSION_TAIL', 'COMPLETION_TAIL', 'COMPLETION_HEAD', 'ROLE_HOST',
-  'RINGS', 'SUBMISSION_RING_BYTES', 'COMPLETION_RING_BYTES', 'RING_PAIR_BYTES', 'SLOT_DATA',
-  'ITEM_HEADER_BYTES', 'ITEM_RECORDS', 'ITEM_SKIP', 'ITEM_FAULT', 'FAULT_LENGTH', 'FAULT_VERSION', 'FAULT_COUNT',
-  'RUN_MORE', 'RUN_STALLED', 'RUN_BACKGROUND', 'MEMSLOT_RAM', 'MEMSLOT_CI',
+  'MODE',
+  'TABLE_ORDER',
+  'STREAMS',
+  'STREAM_BYTES',
+  'STREAMS_MAX',
+  'PROCESSORS_MAX',
+  'MEMSLOTS_MAX',
+  'READERS_MAX',
+  'SUBMISSION_HEAD',
+  'CONSUMED',
+  'SUBMISSION_TAIL',
+  'COMPLETION_TAIL',
+  'COMPLETION_HEAD',
+  'ROLE_HOST',
+  'RINGS',
+  'SUBMISSION_RING_BYTES',
+  'COMPLETION_RING_BYTES',
+  'RING_PAIR_BYTES',
+  'SLOT_DATA',
+  'ITEM_HEADER_BYTES',
+  'ITEM_RECORDS',
+  'ITEM_SKIP',
+  'ITEM_FAULT',
+  'FAULT_LENGTH',
+  'FAULT_VERSION',
+  'FAULT_COUNT',
+  'RUN_MORE',
+  'RUN_STALLED',
+  'RUN_BACKGROUND',
+  'MEMSLOT_RAM',
+  'MEMSLOT_CI',
 ] as const;
 
 export type MemoryMap = Readonly<Record<(typeof MAP_NAMES)[number], number>>;
@@ -27,7 +53,13 @@ export type MemoryMap = Readonly<Record<(typeof MAP_NAMES)[number], number>>;
 /** The engine's calls. Numbers are u32, bigints u64; a bool comes back as 0 or 1. */
 export interface EngineCalls {
   startGuest(memoryBytes: number, ramBytes: bigint, hostPageShift: number, isa300: number): void;
-  addMemslot(base: bigint, bytes: bigint, kind: number, backingShift: number, backed: number): number;
+  addMemslot(
+    base: bigint,
+    bytes: bigint,
+    kind: number,
+    backingShift: number,
+    backed: number,
+  ): number;
   openTable(order: number): number;
   /** Before processors run: 0 linearizable, 1 two passes, 2 one pass. */
   setSlotSearch(search: number): void;

@@ -65,7 +65,11 @@ export function streamIndexes(map: MemoryMap): StreamIndexes {
 }
 
 /** Views over stream number `slot` of a guest. */
-export function streamMemory(buffer: SharedArrayBuffer, map: MemoryMap, slot: number): StreamMemory {
+export function streamMemory(
+  buffer: SharedArrayBuffer,
+  map: MemoryMap,
+  slot: number,
+): StreamMemory {
   const submissionAt = map.RINGS + map.RING_PAIR_BYTES * slot;
   const completionAt = submissionAt + map.SUBMISSION_RING_BYTES;
   return {

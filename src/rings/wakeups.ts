@@ -10,7 +10,7 @@
  *     word 64…   NEWS      one bit a stream: something waits in its ring
  *
  * RACE: none is lost. The ringer stores the news, then counts a ring, then looks at ASLEEP; the sleeper notes RINGS,
- * then takes all news, then sets ASLEEP and waits for RINGS to be other than it noted. All of it is sequentially
+ * then takes all news, then sets ASLEEP and sleeps only if RINGS is still what it noted. All of it is sequentially
  * consistent, so either the ringer sees a sleeper to wake, or the sleeper sees the ring and does not sleep.
  * A thread that does not sleep costs its ringer no system call.
  */
@@ -23,8 +23,19 @@ const STALLED = 48;
 const NEWS = 64;
 const NEWS_WORDS = (GUESTS_MAX * STREAMS_PER_GUEST_MAX) / 32;
 
-/** Looks at a bell before sleeping: some 10 microseconds, less than being put to sleep and woken costs. */
-const SPIN_LOOKS = 2000;
+/**
+ * How often a sleeper looks at its bell before it sleeps. To sleep and be woken costs 50 to 100 microseconds, so it pays
+ * to look for longer (a look takes some 0.07) while rings come that fast, as they do when a peer asks one thing
+ * at a time; when they do not, it is a waste, and harm to whoever shares the core. So patience is won slowly
+ * and lost fast.
+ */
+const LOOKS_MAX = 3000;
+const LOOKS_MIN = 50;
+const LOOKS_WON = 100;
+/** A ring within this time of falling asleep would have been worth looking for. */
+const SOON_MILLIS = 0.3;
+/** Who has looked for longer than all looks take was not alone on the core. */
+const ALONE_MILLIS = 0.5;
 
 export type Bell = Int32Array<SharedArrayBuffer>;
 
@@ -44,7 +55,8 @@ export function ringsOf(bell: Bell): number {
 /** Wakes the sleeper if it sleeps. Any thread. */
 export function ring(bell: Bell): void {
   Atomics.add(bell, RINGS, 1);
-  if (Atomics.load(bell, ASLEEP) === 1 && Atomics.exchange(bell, ASLEEP, 0) === 1) Atomics.notify(bell, RINGS, 1);
+  if (Atomics.load(bell, ASLEEP) === 1 && Atomics.exchange(bell, ASLEEP, 0) === 1)
+    Atomics.notify(bell, RINGS, 1);
 }
 
 /** Something waits in this stream's ring. */
@@ -68,25 +80,52 @@ export function takeNews(bell: Bell, visit: (stream: number) => void): boolean {
   return any;
 }
 
+/** How long a sleeper looks before it sleeps: its own, and adapted to how soon rings come. */
+export interface Patience {
+  looks: number;
+}
+
+export function newPatience(): Patience {
+  return { looks: LOOKS_MAX };
+}
+
 /** Sleeps until a ring after `seen`. Processors only: the main thread must never block. */
-export function sleepUntilRing(bell: Bell, seen: number): void {
-  for (let looks = 0; looks < SPIN_LOOKS; looks++) {
+export function sleepUntilRing(bell: Bell, seen: number, patience: Patience): void {
+  const begun = performance.now();
+  for (let looks = 0; looks < patience.looks; looks++) {
     if (Atomics.load(bell, RINGS) !== seen) return;
+    Atomics.pause();
   }
+  const slept = performance.now();
   Atomics.store(bell, ASLEEP, 1);
   Atomics.wait(bell, RINGS, seen);
+  Atomics.store(bell, ASLEEP, 0);
+  const worthIt = slept - begun < ALONE_MILLIS && performance.now() - slept < SOON_MILLIS;
+  patience.looks = worthIt
+    ? Math.min(LOOKS_MAX, patience.looks + LOOKS_WON)
+    : Math.max(LOOKS_MIN, patience.looks >> 1);
+}
+
+/** Asks to be woken by the next ring after `seen`. False: it came already, look again. Main thread only. */
+export function wantWaking(bell: Bell, seen: number): boolean {
+  Atomics.store(bell, ASLEEP, 1);
+  if (Atomics.load(bell, RINGS) === seen) return true;
+  Atomics.store(bell, ASLEEP, 0);
+  return false;
+}
+
+/** The main thread looks by itself from now on. */
+export function wantNoWaking(bell: Bell): void {
   Atomics.store(bell, ASLEEP, 0);
 }
 
 /**
- * Resolves at a ring after `seen`. Main thread only, one wait at a time.
- * It does not keep the event loop alive: the processors' worker threads do, as long as they run.
+ * Resolves when the main thread is woken, or at once if the bell rang after `seen`. One at a time; it stays good
+ * while waking is not wanted. It does not keep the event loop alive: the processors' threads do.
  */
-export async function ringAfter(bell: Bell, seen: number): Promise<void> {
-  Atomics.store(bell, ASLEEP, 1);
+export async function waking(bell: Bell, seen: number): Promise<void> {
   const wait = Atomics.waitAsync(bell, RINGS, seen);
   if (wait.async) await wait.value;
-  Atomics.store(bell, ASLEEP, 0);
 }
 
 export function mailOf(bell: Bell): number {

@@ -1,7 +1,7 @@
 /** The few WebAssembly declarations that hptd needs: the language's own library has them only among the browser's. */
 declare namespace WebAssembly {
-  class Module {
-    private constructor();
+  interface Module {
+    readonly [Symbol.toStringTag]: 'WebAssembly.Module';
   }
   class Memory {
     constructor(descriptor: { initial: number; maximum: number; shared: true });

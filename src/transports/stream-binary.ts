@@ -10,7 +10,10 @@ import { opening, takesMore } from './stream-peer.ts';
 import type { PeerStream } from './stream-peer.ts';
 
 export function openBinaryStream(
-  guest: Guest, role: Role, socket: WebSocket, onEnd: (end: StreamEnd) => void,
+  guest: Guest,
+  role: Role,
+  socket: WebSocket,
+  onEnd: (end: StreamEnd) => void,
 ): PeerStream {
   const stream = guest.openStream(role, {
     onAnswers(bytes) {
@@ -23,10 +26,15 @@ export function openBinaryStream(
     hello: {
       ...opening(guest, role, stream),
       protocol: STREAM_PROTOCOL,
-      limits: { frameBytes: FRAME_BYTES_MAX, creditBytes: CREDIT_BYTES, frameOverheadBytes: FRAME_OVERHEAD_BYTES },
+      limits: {
+        frameBytes: FRAME_BYTES_MAX,
+        creditBytes: CREDIT_BYTES,
+        frameOverheadBytes: FRAME_OVERHEAD_BYTES,
+      },
     },
     onMessage(frame, isBinary) {
-      if (!isBinary) return stream.refuse(`a text message; the frames of ${STREAM_PROTOCOL} are binary`);
+      if (!isBinary)
+        return stream.refuse(`a text message; the frames of ${STREAM_PROTOCOL} are binary`);
       if (stream.submit(frame) !== 'over-credit') return;
       socket.close(4413, `more than ${CREDIT_BYTES} bytes unanswered`);
       stream.close();

@@ -12,12 +12,15 @@ import { ProblemError, problem, renderProblem } from '../../schemas/problems.ts'
 import type { AnswerRecord } from '../../schemas/records.ts';
 import { JSON_STREAM_PROTOCOL } from '../../schemas/stream.ts';
 import { openCaller } from '../guests/caller.ts';
+import type { Caller } from '../guests/caller.ts';
 import type { Guest, Role, StreamEnd } from '../guests/types.ts';
 import { opening, takesMore } from './stream-peer.ts';
 import type { PeerStream } from './stream-peer.ts';
 
 /** A call that was understood, or the problem that stands in its answer's place. */
-type Entry = { readonly call: ParsedCall } | { readonly tag: unknown; readonly problem: ProblemError };
+type Entry =
+  | { readonly call: ParsedCall }
+  | { readonly tag: unknown; readonly problem: ProblemError };
 
 /** A message that waits for its answers, and for those before it. */
 interface Exchange {
@@ -26,30 +29,26 @@ interface Exchange {
   answers: readonly AnswerRecord[] | undefined;
 }
 
+interface State {
+  readonly socket: WebSocket;
+  readonly role: Role;
+  readonly exchanges: Exchange[];
+  /** Calls whose answers have not gone to the socket. */
+  inFlight: number;
+}
+
 export function openJsonStream(
-  guest: Guest, role: Role, socket: WebSocket, onEnd: (end: StreamEnd) => void,
+  guest: Guest,
+  role: Role,
+  socket: WebSocket,
+  onEnd: (end: StreamEnd) => void,
 ): PeerStream {
-  const exchanges: Exchange[] = [];
-  let inFlight = 0;
+  const state: State = { socket, role, exchanges: [], inFlight: 0 };
   const caller = openCaller((listener) => guest.openStream(role, listener), {
     wantsMore: () => takesMore(socket),
     // The last answers are promises resolved in this very turn: let them go out before the close.
-    onEnd: (end) => setImmediate(onEnd, end),
+    onEnd: (end) => void setImmediate(onEnd, end),
   });
-
-  function answered(exchange: Exchange, answers: readonly AnswerRecord[]): void {
-    exchange.answers = answers;
-    sendAnswers();
-  }
-
-  function sendAnswers(): void {
-    while (exchanges[0]?.answers !== undefined && takesMore(socket)) {
-      const exchange = exchanges.shift()!;
-      inFlight -= exchange.entries.length;
-      socket.send(render(exchange, exchange.answers!));
-    }
-  }
-
   return {
     hello: {
       ...opening(guest, role, caller.stream),
@@ -57,24 +56,44 @@ export function openJsonStream(
       limits: { frameBytes: JSON_FRAME_BYTES_MAX, inFlightHcalls: JSON_IN_FLIGHT_MAX },
     },
     onMessage(data, isBinary) {
-      if (isBinary) return caller.stream.refuse(`a binary message; the messages of ${JSON_STREAM_PROTOCOL} are text`);
-      const exchange = readMessage(data, role === 'host');
-      inFlight += exchange.entries.length;
-      if (inFlight > JSON_IN_FLIGHT_MAX) {
-        socket.close(4413, `more than ${JSON_IN_FLIGHT_MAX} calls unanswered`);
-        return caller.stream.close();
-      }
-      exchanges.push(exchange);
-      const records = exchange.entries.flatMap((entry) => ('call' in entry ? [entry.call.record] : []));
-      // A stream that ends says so by its close code; the calls it leaves behind have no answer.
-      caller.call(records).then((answers) => answered(exchange, answers), () => {});
+      if (!isBinary) return receive(state, caller, data);
+      caller.stream.refuse(`a binary message; the messages of ${JSON_STREAM_PROTOCOL} are text`);
     },
     onDrain() {
-      sendAnswers();
+      sendAnswers(state);
       caller.stream.resume();
     },
     onClose: () => caller.stream.close(),
   };
+}
+
+function receive(state: State, caller: Caller, data: Buffer): void {
+  const exchange = readMessage(data, state.role === 'host');
+  state.inFlight += exchange.entries.length;
+  if (state.inFlight > JSON_IN_FLIGHT_MAX) {
+    state.socket.close(4413, `more than ${JSON_IN_FLIGHT_MAX} calls unanswered`);
+    return caller.stream.close();
+  }
+  state.exchanges.push(exchange);
+  const records = exchange.entries.flatMap((entry) => ('call' in entry ? [entry.call.record] : []));
+  caller.call(records).then(
+    (answers) => {
+      exchange.answers = answers;
+      sendAnswers(state);
+    },
+    // A stream that ends says so by its close code; the calls it leaves behind have no answer.
+    () => {},
+  );
+}
+
+/** What is answered goes out in the order of its coming, as long as the socket takes more. */
+function sendAnswers(state: State): void {
+  const { exchanges, socket } = state;
+  while (exchanges[0]?.answers !== undefined && takesMore(socket)) {
+    const exchange = exchanges.shift()!;
+    state.inFlight -= exchange.entries.length;
+    socket.send(render(exchange, exchange.answers!));
+  }
 }
 
 function readMessage(data: Buffer, control: boolean): Exchange {
@@ -83,10 +102,18 @@ function readMessage(data: Buffer, control: boolean): Exchange {
     body = JSON.parse(data.toString());
   } catch (error) {
     const detail = `the message is not JSON: ${(error as Error).message}`;
-    return { entries: [{ tag: undefined, problem: problem('body-invalid', detail) }], isArray: false, answers: undefined };
+    return {
+      entries: [{ tag: undefined, problem: problem('body-invalid', detail) }],
+      isArray: false,
+      answers: undefined,
+    };
   }
   const bodies: unknown[] = Array.isArray(body) ? body : [body];
-  return { entries: bodies.map((one) => readCall(one, control)), isArray: Array.isArray(body), answers: undefined };
+  return {
+    entries: bodies.map((one) => readCall(one, control)),
+    isArray: Array.isArray(body),
+    answers: undefined,
+  };
 }
 
 function readCall(body: unknown, control: boolean): Entry {
@@ -94,7 +121,10 @@ function readCall(body: unknown, control: boolean): Entry {
     return { call: parseCall(body, undefined, { control }) };
   } catch (error) {
     if (error instanceof ProblemError) return { tag: tagOf(body), problem: error };
-    return { tag: tagOf(body), problem: problem('internal', 'the daemon was not written for this call', { cause: error }) };
+    return {
+      tag: tagOf(body),
+      problem: problem('internal', 'the daemon was not written for this call', { cause: error }),
+    };
   }
 }
 

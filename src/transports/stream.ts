@@ -33,15 +33,20 @@ const SERVER_OPTIONS = {
   maxPayload: FRAME_BYTES_MAX,
   perMessageDeflate: false,
   closeTimeout: CLOSE_MILLIS,
-  handleProtocols: (offered: Set<string>) => PROTOCOLS.find((protocol) => offered.has(protocol)) ?? false,
+  handleProtocols: (offered: Set<string>) =>
+    PROTOCOLS.find((protocol) => offered.has(protocol)) ?? false,
 };
 
-export async function streamRoutes(app: FastifyInstance, options: StreamRouteOptions): Promise<void> {
+export async function streamRoutes(
+  app: FastifyInstance,
+  options: StreamRouteOptions,
+): Promise<void> {
   const { guests, pingIntervalMillis = PING_INTERVAL_MILLIS } = options;
   await app.register(websocket, {
     options: SERVER_OPTIONS,
     // ws closes the socket itself, with the code that fits (1009, 1002, 1007).
-    errorHandler: (error, _socket, request) => request.log.debug({ err: error }, 'a stream broke its protocol'),
+    errorHandler: (error, _socket, request) =>
+      request.log.debug({ err: error }, 'a stream broke its protocol'),
     preClose(done) {
       for (const client of app.websocketServer.clients) client.close(1012, 'the daemon shuts down');
       app.websocketServer.close();
@@ -57,7 +62,9 @@ export async function streamRoutes(app: FastifyInstance, options: StreamRouteOpt
     url: '/v1/guests/:guest/stream',
     preValidation: async (request) => checkUpgrade(guests, request),
     handler: async () => {
-      throw problem('upgrade-required', 'a stream is a WebSocket', { headers: { upgrade: 'websocket' } });
+      throw problem('upgrade-required', 'a stream is a WebSocket', {
+        headers: { upgrade: 'websocket' },
+      });
     },
     wsHandler: (socket, request) => openPeer(peers, guests, socket, request),
   });
@@ -71,15 +78,21 @@ function checkUpgrade(guests: Guests, request: FastifyRequest<StreamRoute>): voi
   guestOf(guests, request).checkStream();
   roleOf(request);
   if (!request.ws) return;
-  const offered = (request.headers['sec-websocket-protocol'] ?? '').split(',').map((name) => name.trim());
+  const offered = (request.headers['sec-websocket-protocol'] ?? '')
+    .split(',')
+    .map((name) => name.trim());
   if (!offered.some((name) => PROTOCOLS.includes(name))) {
-    throw problem('subprotocol-missing', `a stream speaks ${PROTOCOLS.join(' or ')}; none of them was offered`);
+    throw problem(
+      'subprotocol-missing',
+      `a stream speaks ${PROTOCOLS.join(' or ')}; none of them was offered`,
+    );
   }
 }
 
 function guestOf(guests: Guests, { params }: FastifyRequest<StreamRoute>): Guest {
   const guest = guests.get(params.guest);
-  if (guest === undefined) throw problem('guest-not-found', `there is no guest ${JSON.stringify(params.guest)}`);
+  if (guest === undefined)
+    throw problem('guest-not-found', `there is no guest ${JSON.stringify(params.guest)}`);
   return guest;
 }
 
@@ -91,7 +104,12 @@ function roleOf({ query }: FastifyRequest<StreamRoute>): Role {
 }
 
 /** Nothing is awaited before the listeners are attached: a message that comes earlier would be lost. */
-function openPeer(peers: Set<Peer>, guests: Guests, socket: WebSocket, request: FastifyRequest<StreamRoute>): void {
+function openPeer(
+  peers: Set<Peer>,
+  guests: Guests,
+  socket: WebSocket,
+  request: FastifyRequest<StreamRoute>,
+): void {
   const peer: Peer = { socket, answersPings: true };
   let stream: PeerStream;
   try {
@@ -106,9 +124,11 @@ function openPeer(peers: Set<Peer>, guests: Guests, socket: WebSocket, request: 
     return socket.close(known === undefined ? 1011 : 1013, known?.detail ?? 'internal');
   }
   peers.add(peer);
-  socket.on('message', stream.onMessage);
-  socket.on('pong', () => { peer.answersPings = true; });
-  request.raw.socket.on('drain', stream.onDrain);
+  socket.on('message', (data: Buffer, isBinary) => stream.onMessage(data, isBinary));
+  socket.on('pong', () => {
+    peer.answersPings = true;
+  });
+  request.raw.socket.on('drain', () => stream.onDrain());
   socket.on('close', () => {
     peers.delete(peer);
     stream.onClose();

@@ -12,7 +12,12 @@ export function config(changes: Partial<z.input<typeof guestConfig>> = {}): Gues
 
 /** H_READ of entry 0: an answer of two words whatever the table holds. */
 export function reads(count: number, firstTag = 0, explain = false): RequestRecord[] {
-  return Array.from({ length: count }, (_, i) => ({ opcode: 0x0c, tag: firstTag + i, words: [0n, 0n], explain }));
+  return Array.from({ length: count }, (_, i) => ({
+    opcode: 0x0c,
+    tag: firstTag + i,
+    words: [0n, 0n],
+    explain,
+  }));
 }
 
 export function enter(tag: number, ptex: bigint): RequestRecord {

@@ -2,7 +2,12 @@
 import assert from 'node:assert/strict';
 import { after, test } from 'node:test';
 import { pino } from 'pino';
-import { CREDIT_BYTES, FRAME_BYTES_MAX, GUESTS_MAX, STREAMS_PER_GUEST_MAX } from '../../schemas/limits.ts';
+import {
+  CREDIT_BYTES,
+  FRAME_BYTES_MAX,
+  GUESTS_MAX,
+  STREAMS_PER_GUEST_MAX,
+} from '../../schemas/limits.ts';
 import type { ProblemCode } from '../../schemas/problems.ts';
 import { decodeAnswers, encodeRequests } from '../../schemas/records.ts';
 import { openGuests } from '../../src/guests/registry.ts';
@@ -50,7 +55,10 @@ test('there are as many guests as the limit allows, each with a table of its own
   const all = await Promise.all(names.map((name) => guests.create(name, config())));
   await assert.rejects(guests.create('more', config()), withCode('guest-limit'));
   const answers = await Promise.all(all.map((guest, i) => guest.run(reads(2, i))));
-  assert.deepEqual(answers.map((pair) => pair[1]!.tag), all.map((_, i) => i + 1));
+  assert.deepEqual(
+    answers.map((pair) => pair[1]!.tag),
+    all.map((_, i) => i + 1),
+  );
   await Promise.all(names.map((name) => guests.remove(name)));
   assert.deepEqual(guests.list(), []);
 });
@@ -67,12 +75,24 @@ test('calls are answered in order, however many there are', async () => {
   const guest = await guests.create('g', config());
   const many = Math.ceil((2 * CREDIT_BYTES) / 24);
   const [none, one, lots, two] = await Promise.all([
-    guest.run([]), guest.run(reads(1)), guest.run(reads(many, 1)), guest.run(reads(2, 9)),
+    guest.run([]),
+    guest.run(reads(1)),
+    guest.run(reads(many, 1)),
+    guest.run(reads(2, 9)),
   ]);
   assert.deepEqual(none, []);
-  assert.deepEqual(one.map(({ tag }) => tag), [0]);
-  assert.deepEqual(lots.map(({ tag }) => tag), Array.from({ length: many }, (_, i) => i + 1));
-  assert.deepEqual(two.map(({ tag }) => tag), [9, 10]);
+  assert.deepEqual(
+    one.map(({ tag }) => tag),
+    [0],
+  );
+  assert.deepEqual(
+    lots.map(({ tag }) => tag),
+    Array.from({ length: many }, (_, i) => i + 1),
+  );
+  assert.deepEqual(
+    two.map(({ tag }) => tag),
+    [9, 10],
+  );
   await guests.remove('g');
 });
 
@@ -86,12 +106,16 @@ test('streams are spread over the processors, and a closed one makes room', asyn
   assert.throws(() => guest.openStream('guest', counter()), withCode('stream-limit'));
   assert.throws(() => guest.checkStream(), withCode('stream-limit'));
   assert.equal((await guest.run(reads(1))).length, 1, 'REST has room even so');
-  for (const [i, stream] of streams.entries()) assert.equal(stream.submit(encodeRequests(reads(1, i))), 'accepted');
+  for (const [i, stream] of streams.entries())
+    assert.equal(stream.submit(encodeRequests(reads(1, i))), 'accepted');
   streams[0]!.close();
   while (guest.status().streams === streams.length) await new Promise(setImmediate);
   guest.openStream('guest', counter());
   await guests.remove('g');
-  assert.deepEqual(listeners.slice(1).map(({ tags }) => tags[0]), streams.slice(1).map((_, i) => i + 1));
+  assert.deepEqual(
+    listeners.slice(1).map(({ tags }) => tags[0]),
+    streams.slice(1).map((_, i) => i + 1),
+  );
   assert.deepEqual(listeners[0]!.tags, [], 'a closed stream has no events');
 });
 
@@ -114,11 +138,16 @@ test('deleting a guest answers what is in flight, then ends its streams', async 
   assert.equal((await calls).length, 100);
   for (const { tags, end } of listeners) {
     assert.deepEqual(await end, { kind: 'deleted' });
-    assert.deepEqual(tags, Array.from({ length: 2 * perFrame }, (_, i) => i));
+    assert.deepEqual(
+      tags,
+      Array.from({ length: 2 * perFrame }, (_, i) => i),
+    );
   }
 });
 
-test('a listener that takes nothing holds its own stream up, and no deletion for ever', { timeout: 30_000 }, async () => {
+test('a listener that takes nothing holds its own stream up, and no deletion for ever', {
+  timeout: 30_000,
+}, async () => {
   const guest = await guests.create('g', config());
   const mute = { ...counter(), onAnswers: () => false };
   const stream = guest.openStream('guest', mute);
@@ -141,7 +170,10 @@ test('a frame that is refused ends its stream with the reason, after the answers
   stream.submit(encodeRequests(reads(5)));
   stream.submit(encodeRequests(reads(5)).subarray(0, 50));
   stream.submit(encodeRequests(reads(5)));
-  assert.deepEqual(await listener.end, { kind: 'malformed', reason: 'byte 48: the frame ends inside a record, or is empty' });
+  assert.deepEqual(await listener.end, {
+    kind: 'malformed',
+    reason: 'byte 48: the frame ends inside a record, or is empty',
+  });
   assert.deepEqual(listener.tags, [0, 1, 2, 3, 4]);
   assert.equal(stream.submit(encodeRequests(reads(1))), 'ended');
   assert.equal((await guest.run(reads(1))).length, 1);

@@ -17,7 +17,8 @@ import { serveOptions } from '../../src/operations/config.ts';
 import { reads } from '../guests/configs.ts';
 import { connect } from '../transports/stream-daemon.ts';
 
-const options = (listen: string) => serveOptions.parse({ listen, processors: 1, logLevel: 'silent' });
+const options = (listen: string) =>
+  serveOptions.parse({ listen, processors: 1, logLevel: 'silent' });
 
 async function directory(context: TestContext): Promise<string> {
   const path = await mkdtemp(join(tmpdir(), 'hptd-'));
@@ -27,12 +28,16 @@ async function directory(context: TestContext): Promise<string> {
 
 /** Starts a daemon of its own; resolves with its URL. It is killed, by its id, when the test ends. */
 async function spawnDaemon(context: TestContext, listen: string) {
-  const child = spawn(process.execPath, [fileURLToPath(new URL('./daemon-process.ts', import.meta.url)), listen], {
-    stdio: ['ignore', 'pipe', 'inherit'],
-  });
+  const child = spawn(
+    process.execPath,
+    [fileURLToPath(new URL('./daemon-process.ts', import.meta.url)), listen],
+    {
+      stdio: ['ignore', 'pipe', 'inherit'],
+    },
+  );
   context.after(() => child.kill('SIGKILL'));
   const exit = once(child, 'exit') as Promise<[number | null, string | null]>;
-  const [line] = await once(child.stdout.setEncoding('utf8'), 'data') as [string];
+  const [line] = (await once(child.stdout.setEncoding('utf8'), 'data')) as [string];
   return { child, exit, url: line.trim() };
 }
 
@@ -41,7 +46,10 @@ test('a port that is taken is an error that says so, and leaves nothing running'
   const { port } = new URL(first.url);
   await assert.rejects(serve(options(`127.0.0.1:${port}`)), (error: NodeJS.ErrnoException) => {
     assert.equal(error.code, 'EADDRINUSE');
-    assert.match(error.message, new RegExp(`127.0.0.1:${port}.*another program listens there.*--listen`));
+    assert.match(
+      error.message,
+      new RegExp(`127.0.0.1:${port}.*another program listens there.*--listen`),
+    );
     return true;
   });
   assert.equal((await fetch(`${first.url}/healthz`)).status, 200);
@@ -77,10 +85,14 @@ test('a file that is no socket is not taken over', async (context) => {
 });
 
 for (const signal of ['SIGTERM', 'SIGINT'] as const) {
-  test(`${signal} answers what is in flight, closes streams with 1012, and exits with 0`, { timeout: 30_000 }, async (context) => {
+  test(`${signal} answers what is in flight, closes streams with 1012, and exits with 0`, {
+    timeout: 30_000,
+  }, async (context) => {
     const { child, exit, url } = await spawnDaemon(context, '127.0.0.1:0');
     const made = await fetch(`${url}/v1/guests/g`, {
-      method: 'PUT', headers: { 'content-type': 'application/json' }, body: '{"order":18}',
+      method: 'PUT',
+      headers: { 'content-type': 'application/json' },
+      body: '{"order":18}',
     });
     assert.equal(made.status, 201);
     const address = `${url.replace('http', 'ws')}/v1/guests/g/stream`;
@@ -92,7 +104,10 @@ for (const signal of ['SIGTERM', 'SIGINT'] as const) {
     const begun = performance.now();
     child.kill(signal);
     assert.equal((await stream.closed).code, 1012);
-    assert.equal(stream.messages.reduce((sum, message) => sum + message.byteLength, 0), 24 * 10_000);
+    assert.equal(
+      stream.messages.reduce((sum, message) => sum + message.byteLength, 0),
+      24 * 10_000,
+    );
     assert.deepEqual(await exit, [0, null]);
     assert.ok(performance.now() - begun < SHUTDOWN_GRACE_MILLIS);
     mute.socket.terminate();

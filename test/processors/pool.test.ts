@@ -34,14 +34,23 @@ test('a stream with one call waits for one short turn of a stream with thousands
   attachGuest(processor, 0, memory);
   // Both are made known before the bell rings, so that the processor has two streams to choose from.
   for (const slot of [0, 1]) {
-    processor.worker.postMessage({ kind: 'attach-stream', stream: streamNumber(0, slot), guest: 0, slot });
+    processor.worker.postMessage({
+      kind: 'attach-stream',
+      stream: streamNumber(0, slot),
+      guest: 0,
+      slot,
+    });
   }
   ringForMail(processor.bell);
   const answers = await gather(greedy!.completion, 10_000);
   const [entered] = await gather(modest!.completion, 1);
   assert.equal(entered!.status, 0);
   const before = answers.findIndex(({ words }) => words[0] !== 0n);
-  assert.equal(before, 256, 'reads that were executed before the other stream entered what they read');
+  assert.equal(
+    before,
+    256,
+    'reads that were executed before the other stream entered what they read',
+  );
   await stopPool(pool);
 });
 
@@ -55,17 +64,25 @@ async function gather(ring: ReturnType<typeof openCompletionRing>, count: number
   return answers;
 }
 
-test('when a processor dies, its guests fail and the others go on', { timeout: 20_000 }, async () => {
+test('when a processor dies, its guests fail and the others go on', {
+  timeout: 20_000,
+}, async () => {
   const pool = await startPool(module, 2);
   const guests = guestsOn(pool, module, log);
-  const [hit, spared] = await Promise.all([guests.create('hit', config()), guests.create('spared', config())]);
+  const [hit, spared] = await Promise.all([
+    guests.create('hit', config()),
+    guests.create('spared', config()),
+  ]);
   const end = Promise.withResolvers<StreamEnd>();
   const other = Promise.withResolvers<StreamEnd>();
   const streams = [
     hit.openStream('guest', { onAnswers: () => true, onEnd: end.resolve }),
     spared.openStream('guest', { onAnswers: () => true, onEnd: other.resolve }),
   ];
-  assert.deepEqual(streams.map(({ processor }) => processor), [0, 1]);
+  assert.deepEqual(
+    streams.map(({ processor }) => processor),
+    [0, 1],
+  );
   await pool.processors[0]!.worker.terminate();
 
   const ended = await end.promise;
@@ -73,7 +90,9 @@ test('when a processor dies, its guests fail and the others go on', { timeout: 2
   assert.equal(hit.status().state, 'failed');
   assert.equal(streams[0]!.submit(encodeRequests(reads(1))), 'ended');
   await assert.rejects(hit.run(reads(1)), { code: 'guest-failed' });
-  assert.throws(() => hit.openStream('guest', { onAnswers: () => true, onEnd: () => {} }), { code: 'guest-failed' });
+  assert.throws(() => hit.openStream('guest', { onAnswers: () => true, onEnd: () => {} }), {
+    code: 'guest-failed',
+  });
 
   assert.equal(spared.status().state, 'running');
   assert.equal((await spared.run(reads(3))).length, 3);

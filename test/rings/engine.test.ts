@@ -36,6 +36,8 @@ test('rings are apart from each other and from what lies around them', () => {
 test('each side of a ring writes its own cache lines', () => {
   const line = (address: number): number => address >> 6;
   const processors = [map.SUBMISSION_HEAD, map.CONSUMED].map(line);
-  const lines = [map.SUBMISSION_TAIL, map.COMPLETION_TAIL, map.COMPLETION_HEAD, map.ROLE_HOST].map(line);
+  const lines = [map.SUBMISSION_TAIL, map.COMPLETION_TAIL, map.COMPLETION_HEAD, map.ROLE_HOST].map(
+    line,
+  );
   assert.equal(new Set([...processors, ...lines]).size, 5);
 });

@@ -21,11 +21,15 @@ export interface TestDaemon extends Daemon {
 }
 
 export async function startDaemon(processors = 2): Promise<TestDaemon> {
-  const daemon = await serve(serveOptions.parse({ listen: '127.0.0.1:0', processors, logLevel: 'silent' }));
+  const daemon = await serve(
+    serveOptions.parse({ listen: '127.0.0.1:0', processors, logLevel: 'silent' }),
+  );
   const request = async (method: string, guest: string, body?: object): Promise<void> => {
     const response = await fetch(`${daemon.url}/v1/guests/${guest}`, {
       method,
-      ...(body === undefined ? {} : { headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) }),
+      ...(body === undefined
+        ? {}
+        : { headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) }),
     });
     assert.ok(response.ok, await response.text());
   };
@@ -33,7 +37,8 @@ export async function startDaemon(processors = 2): Promise<TestDaemon> {
     ...daemon,
     put: (guest, changes) => request('PUT', guest, { order: 18, ramBytes: 2 ** 28, ...changes }),
     delete: (guest) => request('DELETE', guest),
-    address: (guest, query = '') => `${daemon.url.replace('http', 'ws')}/v1/guests/${guest}/stream${query}`,
+    address: (guest, query = '') =>
+      `${daemon.url.replace('http', 'ws')}/v1/guests/${guest}/stream${query}`,
   };
 }
 
@@ -49,56 +54,81 @@ export interface TestSocket {
   json(index: number): Promise<unknown>;
 }
 
-export async function connect(address: string, protocol = 'hptd.v1', options: ClientOptions = {}): Promise<TestSocket> {
-  const socket = new WebSocket(address, protocol === '' ? [] : [protocol], { perMessageDeflate: false, ...options });
-  const messages: Buffer[] = [];
-  const first = Promise.withResolvers<Hello>();
-  const closed = Promise.withResolvers<{ code: number; reason: string }>();
-  let changed = Promise.withResolvers<void>();
-  socket.once('message', (greeting: Buffer) => {
-    first.resolve(hello.parse(JSON.parse(greeting.toString())));
-    socket.on('message', (data: Buffer) => messages.push(data));
-  });
-  socket.on('message', () => {
-    changed.resolve();
-    changed = Promise.withResolvers();
-  });
-  socket.on('close', (code, reason) => {
-    closed.resolve({ code, reason: reason.toString() });
-    changed.resolve();
-  });
-  socket.on('error', (error) => first.reject(error));
-  socket.on('unexpected-response', (_request, response: IncomingMessage) => first.reject(response));
-  const greeting = await first.promise;
-
-  async function until<T>(look: () => T | undefined): Promise<T> {
-    for (;;) {
-      const found = look();
-      if (found !== undefined) return found;
-      assert.equal(socket.readyState, WebSocket.OPEN, 'the stream ended before what was waited for');
-      await changed.promise;
-    }
-  }
-  let decoded = 0;
+export async function connect(
+  address: string,
+  protocol = 'hptd.v1',
+  options: ClientOptions = {},
+): Promise<TestSocket> {
+  const protocols = protocol === '' ? [] : [protocol];
+  const socket = new WebSocket(address, protocols, { perMessageDeflate: false, ...options });
+  const inbox = collect(socket);
+  const greeting = hello.parse(JSON.parse((await inbox.greeting).toString()));
+  const { messages } = inbox;
   const records: AnswerRecord[] = [];
+  let decoded = 0;
   return {
     socket,
     hello: greeting,
     messages,
+    closed: inbox.closed,
+    answers: (count) =>
+      inbox.until(() => {
+        for (; decoded < messages.length; decoded++) {
+          records.push(...decodeAnswers(messages[decoded]!));
+        }
+        return records.length < count ? undefined : records.slice(0, count);
+      }),
+    json: (index) =>
+      inbox.until(() => {
+        const message = messages[index];
+        return message === undefined ? undefined : (JSON.parse(message.toString()) as unknown);
+      }),
+  };
+}
+
+/** Listens before anything can come. The greeting rejects with the response that refused the upgrade. */
+function collect(socket: WebSocket) {
+  const messages: Buffer[] = [];
+  const greeting = Promise.withResolvers<Buffer>();
+  const closed = Promise.withResolvers<{ code: number; reason: string }>();
+  let changed = Promise.withResolvers<void>();
+  const change = (): void => {
+    changed.resolve();
+    changed = Promise.withResolvers();
+  };
+  socket.once('message', (first: Buffer) => {
+    greeting.resolve(first);
+    socket.on('message', (data: Buffer) => void messages.push(data));
+  });
+  socket.on('message', change);
+  socket.on('close', (code, reason) => {
+    closed.resolve({ code, reason: reason.toString() });
+    change();
+  });
+  socket.on('error', (error) => greeting.reject(error));
+  socket.on('unexpected-response', (_request, response: IncomingMessage) =>
+    greeting.reject(response),
+  );
+  return {
+    messages,
+    greeting: greeting.promise,
     closed: closed.promise,
-    answers: (count) => until(() => {
-      for (; decoded < messages.length; decoded++) records.push(...decodeAnswers(messages[decoded]!));
-      return records.length < count ? undefined : records.slice(0, count);
-    }),
-    json: (index) => until(() => {
-      const message = messages[index];
-      return message === undefined ? undefined : (JSON.parse(message.toString()) as unknown);
-    }),
+    async until<T>(look: () => T | undefined): Promise<T> {
+      for (;;) {
+        const found = look();
+        if (found !== undefined) return found;
+        assert.equal(socket.readyState, WebSocket.OPEN, 'the stream ended too early');
+        await changed.promise;
+      }
+    },
   };
 }
 
 /** The daemon's refusal of an upgrade. */
-export async function refusal(address: string, protocol = 'hptd.v1'): Promise<{ status: number; body: Record<string, unknown> }> {
+export async function refusal(
+  address: string,
+  protocol = 'hptd.v1',
+): Promise<{ status: number; body: Record<string, unknown> }> {
   const response = await connect(address, protocol).then(
     () => assert.fail('the upgrade was not refused'),
     (refused: IncomingMessage) => refused,
@@ -107,5 +137,8 @@ export async function refusal(address: string, protocol = 'hptd.v1'): Promise<{ 
   response.on('data', (chunk: Buffer) => chunks.push(chunk));
   await once(response, 'end');
   assert.match(response.headers['content-type'] ?? '', /^application\/problem\+json/);
-  return { status: response.statusCode!, body: JSON.parse(Buffer.concat(chunks).toString()) as Record<string, unknown> };
+  return {
+    status: response.statusCode!,
+    body: JSON.parse(Buffer.concat(chunks).toString()) as Record<string, unknown>,
+  };
 }

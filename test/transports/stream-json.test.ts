@@ -12,7 +12,8 @@ before(async () => {
 });
 after(() => daemon.close());
 
-const open = (query = ''): Promise<TestSocket> => connect(daemon.address('g', query), 'hptd.v1.json');
+const open = (query = ''): Promise<TestSocket> =>
+  connect(daemon.address('g', query), 'hptd.v1.json');
 
 interface JsonAnswer {
   tag?: number;
@@ -32,37 +33,71 @@ async function ask(stream: TestSocket, message: unknown): Promise<unknown> {
 test('the hello says how many calls may be in flight', async () => {
   const stream = await open();
   assert.equal(stream.hello.protocol, 'hptd.v1.json');
-  assert.deepEqual(stream.hello.limits, { frameBytes: JSON_FRAME_BYTES_MAX, inFlightHcalls: JSON_IN_FLIGHT_MAX });
+  assert.deepEqual(stream.hello.limits, {
+    frameBytes: JSON_FRAME_BYTES_MAX,
+    inFlightHcalls: JSON_IN_FLIGHT_MAX,
+  });
   stream.socket.terminate();
 });
 
 test('a call by name, with flags by name, explained', async () => {
   const stream = await open();
   const call = {
-    tag: 1, hcall: 'H_ENTER', flags: ['H_EXACT'], ptex: '0x190', pteh: '0x4000000000001001', ptel: '0x190', explain: true,
+    tag: 1,
+    hcall: 'H_ENTER',
+    flags: ['H_EXACT'],
+    ptex: '0x190',
+    pteh: '0x4000000000001001',
+    ptel: '0x190',
+    explain: true,
   };
-  const { explanation, ...answer } = await ask(stream, call) as JsonAnswer;
-  assert.deepEqual(answer, { tag: 1, hcall: 'H_ENTER', status: 'H_SUCCESS', code: 0, ptex: '0x190' });
+  const { explanation, ...answer } = (await ask(stream, call)) as JsonAnswer;
+  assert.deepEqual(answer, {
+    tag: 1,
+    hcall: 'H_ENTER',
+    status: 'H_SUCCESS',
+    code: 0,
+    ptex: '0x190',
+  });
   assert.equal((explanation as { rule: string }).rule, 'ENTERED');
   const again = await ask(stream, { ...call, tag: 2, explain: false });
   assert.deepEqual(again, { tag: 2, hcall: 'H_ENTER', status: 'H_PTEG_FULL', code: -6 });
   const read = await ask(stream, { hcall: 'H_READ', ptex: 400 });
-  assert.deepEqual(read, { hcall: 'H_READ', status: 'H_SUCCESS', code: 0, pteh0: '0x4000000000001001', ptel0: '0x190' });
+  assert.deepEqual(read, {
+    hcall: 'H_READ',
+    status: 'H_SUCCESS',
+    code: 0,
+    pteh0: '0x4000000000001001',
+    ptel0: '0x190',
+  });
   stream.socket.terminate();
 });
 
 test('what cannot be understood has a problem in its place, and the stream goes on', async () => {
   const stream = await open();
-  const answers = await ask(stream, [
-    { tag: 1, hcall: 'H_READ', ptex: 0 }, { tag: 2, hcall: 'H_RAED' }, { tag: 3, hcall: 'H_READ' }, 7, { tag: 4, hcall: 'H_READ', ptex: 0 },
-  ]) as JsonAnswer[];
+  const answers = (await ask(stream, [
+    { tag: 1, hcall: 'H_READ', ptex: 0 },
+    { tag: 2, hcall: 'H_RAED' },
+    { tag: 3, hcall: 'H_READ' },
+    7,
+    { tag: 4, hcall: 'H_READ', ptex: 0 },
+  ])) as JsonAnswer[];
   assert.deepEqual(
     answers.map(({ tag, status, problem }) => [tag, status ?? problem?.code]),
-    [[1, 'H_SUCCESS'], [2, 'hcall-unknown'], [3, 'argument-invalid'], [undefined, 'body-invalid'], [4, 'H_SUCCESS']],
+    [
+      [1, 'H_SUCCESS'],
+      [2, 'hcall-unknown'],
+      [3, 'argument-invalid'],
+      [undefined, 'body-invalid'],
+      [4, 'H_SUCCESS'],
+    ],
   );
   assert.equal(((await ask(stream, '{"hcall":')) as JsonAnswer).problem?.code, 'body-invalid');
   assert.deepEqual(await ask(stream, []), []);
-  assert.equal(((await ask(stream, { hcall: 'H_READ', ptex: 0 })) as JsonAnswer).status, 'H_SUCCESS');
+  assert.equal(
+    ((await ask(stream, { hcall: 'H_READ', ptex: 0 })) as JsonAnswer).status,
+    'H_SUCCESS',
+  );
   stream.socket.terminate();
 });
 
@@ -78,13 +113,23 @@ test('control operations are for hosts', async () => {
 test('messages are answered in their order, however many are sent ahead', async () => {
   const stream = await open();
   for (let i = 0; i < 100; i++) {
-    const call = (tag: number) => ({ tag, ...(tag % 3 === 0 ? { hcall: 'H_NOPE' } : { hcall: 'H_READ', ptex: 0 }) });
-    stream.socket.send(JSON.stringify(i % 2 === 0 ? call(i * 10) : Array.from({ length: 9 }, (_, k) => call(i * 10 + k))));
+    const call = (tag: number) => ({
+      tag,
+      ...(tag % 3 === 0 ? { hcall: 'H_NOPE' } : { hcall: 'H_READ', ptex: 0 }),
+    });
+    stream.socket.send(
+      JSON.stringify(
+        i % 2 === 0 ? call(i * 10) : Array.from({ length: 9 }, (_, k) => call(i * 10 + k)),
+      ),
+    );
   }
   for (let i = 0; i < 100; i++) {
-    const answer = await stream.json(i) as JsonAnswer | JsonAnswer[];
+    const answer = (await stream.json(i)) as JsonAnswer | JsonAnswer[];
     const tags = Array.isArray(answer) ? answer.map(({ tag }) => tag) : [answer.tag];
-    assert.deepEqual(tags, Array.from({ length: i % 2 === 0 ? 1 : 9 }, (_, k) => i * 10 + k));
+    assert.deepEqual(
+      tags,
+      Array.from({ length: i % 2 === 0 ? 1 : 9 }, (_, k) => i * 10 + k),
+    );
   }
   stream.socket.terminate();
 });
@@ -93,16 +138,27 @@ test('data that is longer in records than in JSON is cut to fit the credits', as
   await daemon.put('backed', { memory: 'backed' });
   const stream = await connect(daemon.address('backed', '?role=host'), 'hptd.v1.json');
   const data = Array.from({ length: 4000 }, () => 7);
-  const answers = await ask(stream, Array.from({ length: 30 }, (_, i) => ({ hcall: 'MEMORY_WRITE', gpa: i * 32_000, data }))) as JsonAnswer[];
+  const answers = (await ask(
+    stream,
+    Array.from({ length: 30 }, (_, i) => ({ hcall: 'MEMORY_WRITE', gpa: i * 32_000, data })),
+  )) as JsonAnswer[];
   assert.deepEqual(new Set(answers.map(({ status }) => status)), new Set(['H_SUCCESS']));
-  const { data: words } = await ask(stream, { hcall: 'MEMORY_READ', gpa: 29 * 32_000 + 31_992, words: 1 }) as JsonAnswer;
+  const { data: words } = (await ask(stream, {
+    hcall: 'MEMORY_READ',
+    gpa: 29 * 32_000 + 31_992,
+    words: 1,
+  })) as JsonAnswer;
   assert.deepEqual(words, ['0x7']);
   stream.socket.terminate();
 });
 
 test('more calls in flight than allowed closes with 4413', async () => {
   const stream = await open();
-  stream.socket.send(JSON.stringify(Array.from({ length: JSON_IN_FLIGHT_MAX + 1 }, () => ({ hcall: 'H_READ', ptex: 0 }))));
+  stream.socket.send(
+    JSON.stringify(
+      Array.from({ length: JSON_IN_FLIGHT_MAX + 1 }, () => ({ hcall: 'H_READ', ptex: 0 })),
+    ),
+  );
   assert.deepEqual(await stream.closed, { code: 4413, reason: 'more than 1024 calls unanswered' });
 });
 
@@ -110,13 +166,18 @@ test('a binary message closes with 4400, after the answers before it', async () 
   const stream = await open();
   stream.socket.send('{"tag":5,"hcall":"H_READ","ptex":0}');
   stream.socket.send(new Uint8Array(24));
-  assert.deepEqual(await stream.closed, { code: 4400, reason: 'a binary message; the messages of hptd.v1.json are text' });
+  assert.deepEqual(await stream.closed, {
+    code: 4400,
+    reason: 'a binary message; the messages of hptd.v1.json are text',
+  });
   assert.equal((await Promise.all(stream.messages.map((_, i) => stream.json(i)))).length, 1);
 });
 
 test('a message that is too long closes with 1009', async () => {
   const stream = await open();
-  stream.socket.send(JSON.stringify({ hcall: 'H_READ', ptex: 0, padding: 'x'.repeat(JSON_FRAME_BYTES_MAX) }));
+  stream.socket.send(
+    JSON.stringify({ hcall: 'H_READ', ptex: 0, padding: 'x'.repeat(JSON_FRAME_BYTES_MAX) }),
+  );
   assert.equal((await stream.closed).code, 1009);
 });
 

@@ -20,7 +20,11 @@ test('the hello says who answers, and what the limits are', async () => {
   const { hello, socket } = await connect(daemon.address('g', '?role=host'));
   const { processor, version, ...rest } = hello;
   assert.deepEqual(rest, {
-    type: 'hello', protocol: 'hptd.v1', guest: 'g', role: 'host', order: 18,
+    type: 'hello',
+    protocol: 'hptd.v1',
+    guest: 'g',
+    role: 'host',
+    order: 18,
     limits: { frameBytes: 262144, creditBytes: 524288, frameOverheadBytes: 8 },
   });
   assert.ok(processor === 0 || processor === 1);
@@ -46,11 +50,19 @@ test('what cannot be upgraded is refused with a problem', async () => {
 
 test('records are answered in order with their tags, in frames of any size', async () => {
   const stream = await connect(daemon.address('g'));
-  for (const [first, count] of [[0, 1], [1, 2], [3, 997], [1000, 5000]] as const) {
+  for (const [first, count] of [
+    [0, 1],
+    [1, 2],
+    [3, 997],
+    [1000, 5000],
+  ] as const) {
     stream.socket.send(encodeRequests(reads(count, first)));
   }
   const answers = await stream.answers(6000);
-  assert.deepEqual(answers.map(({ tag }) => tag), Array.from({ length: 6000 }, (_, i) => i));
+  assert.deepEqual(
+    answers.map(({ tag }) => tag),
+    Array.from({ length: 6000 }, (_, i) => i),
+  );
   assert.ok(answers.every(({ status, words }) => status === 0 && words.length === 2));
   stream.socket.close();
   assert.equal((await stream.closed).code, 1005);
@@ -71,7 +83,10 @@ test('an unknown hcall answers H_FUNCTION, and so does a control record of a gue
   const unknown = { opcode: 0x3ffc, tag: 2, words: [1n, 2n, 3n] };
   const guest = await connect(daemon.address('g'));
   guest.socket.send(encodeRequests([control, unknown]));
-  assert.deepEqual((await guest.answers(2)).map(({ status }) => status), [-2, -2]);
+  assert.deepEqual(
+    (await guest.answers(2)).map(({ status }) => status),
+    [-2, -2],
+  );
   const host = await connect(daemon.address('g', '?role=host'));
   host.socket.send(encodeRequests([control, unknown]));
   const [inspected, strange] = await host.answers(2);
@@ -89,10 +104,17 @@ test('an explained answer has its rule behind it', async () => {
 });
 
 test('streams of one guest meet in its table', async () => {
-  const [one, two] = await Promise.all([connect(daemon.address('g')), connect(daemon.address('g'))]);
+  const [one, two] = await Promise.all([
+    connect(daemon.address('g')),
+    connect(daemon.address('g')),
+  ]);
   assert.notEqual(one.hello.processor, two.hello.processor);
   const H_EXACT = 1n << 39n;
-  one.socket.send(encodeRequests([{ opcode: 0x08, tag: 0, words: [H_EXACT, 80n, 0x4000_0000_0000_3001n, 0x0190n] }]));
+  one.socket.send(
+    encodeRequests([
+      { opcode: 0x08, tag: 0, words: [H_EXACT, 80n, 0x4000_0000_0000_3001n, 0x0190n] },
+    ]),
+  );
   const [entered] = await one.answers(1);
   assert.deepEqual([entered!.status, entered!.words[0]], [0, 80n]);
   two.socket.send(encodeRequests([{ opcode: 0x0c, tag: 0, words: [0n, 80n] }]));
@@ -106,10 +128,26 @@ const tooManyWords = [...reads(2), { opcode: 0x0c, tag: 2, words: [0n, 0n, 0n] }
 
 const MALFORMED: readonly [string, string | Uint8Array, string][] = [
   ['an empty frame', new Uint8Array(0), 'byte 0: the frame ends inside a record, or is empty'],
-  ['a frame cut short', encodeRequests(reads(3)).subarray(0, 71), 'byte 48: the frame ends inside a record, or is empty'],
-  ['a word count the opcode does not take', encodeRequests(tooManyWords), 'byte 48: the opcode does not take this number of words'],
-  ['another record version', encodeRequests(reads(1)).map((byte, i) => (i === 3 ? 0x20 : byte)), 'byte 0: the record version is not 1'],
-  ['text on a binary stream', '{"hcall":"H_READ"}', 'a text message; the frames of hptd.v1 are binary'],
+  [
+    'a frame cut short',
+    encodeRequests(reads(3)).subarray(0, 71),
+    'byte 48: the frame ends inside a record, or is empty',
+  ],
+  [
+    'a word count the opcode does not take',
+    encodeRequests(tooManyWords),
+    'byte 48: the opcode does not take this number of words',
+  ],
+  [
+    'another record version',
+    encodeRequests(reads(1)).map((byte, i) => (i === 3 ? 0x20 : byte)),
+    'byte 0: the record version is not 1',
+  ],
+  [
+    'text on a binary stream',
+    '{"hcall":"H_READ"}',
+    'a text message; the frames of hptd.v1 are binary',
+  ],
 ];
 
 for (const [name, frame, reason] of MALFORMED) {
@@ -157,7 +195,10 @@ test('more in flight than the credits closes with 4413', async () => {
 
 test('deleting the guest closes its streams with 4410, after what they had in flight', async () => {
   await daemon.put('doomed');
-  const [one, two] = await Promise.all([connect(daemon.address('doomed')), connect(daemon.address('doomed'))]);
+  const [one, two] = await Promise.all([
+    connect(daemon.address('doomed')),
+    connect(daemon.address('doomed')),
+  ]);
   one.socket.send(encodeRequests(reads(PER_FRAME)));
   one.socket.send(encodeRequests(reads(PER_FRAME, PER_FRAME)));
   await one.answers(1);
@@ -175,6 +216,9 @@ test('a shutdown answers what is in flight and closes with 1012', async () => {
   await stream.answers(1);
   await own.close();
   assert.equal((await stream.closed).code, 1012);
-  assert.equal(stream.messages.reduce((sum, message) => sum + message.byteLength, 0), 24 * PER_FRAME);
+  assert.equal(
+    stream.messages.reduce((sum, message) => sum + message.byteLength, 0),
+    24 * PER_FRAME,
+  );
   await assert.rejects(fetch(own.url));
 });
