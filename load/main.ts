@@ -4,10 +4,11 @@
  */
 import { complain, print } from '../src/cli/output.ts';
 import { unknownWord } from '../src/cli/suggest.ts';
+import { contention } from './contention.ts';
 import { engine } from './engine.ts';
 import { EXIT, UsageError, type Profile } from './profile.ts';
 
-const PROFILES: readonly Profile[] = [engine];
+const PROFILES: readonly Profile[] = [engine, contention];
 
 function overview(): string {
   const width = Math.max(...PROFILES.map(({ name }) => name.length));
