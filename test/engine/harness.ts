@@ -14,7 +14,7 @@ import { layOut } from '../../src/guests/layout.ts';
 import { openCompletionRing, takeCompletions } from '../../src/rings/completion.ts';
 import type { Fault } from '../../src/rings/completion.ts';
 import { compileEngine, guestMemory, openEngine } from '../../src/rings/engine.ts';
-import type { Engine } from '../../src/rings/engine.ts';
+import type { Engine, EngineCalls } from '../../src/rings/engine.ts';
 import { resetStream, streamMemory } from '../../src/rings/stream-memory.ts';
 import { openSubmissionRing, putFrame } from '../../src/rings/submission.ts';
 
@@ -63,8 +63,11 @@ export interface TestGuest extends TestProcessor {
   /** guest_rpte, then forw and back in one word. */
   revmap(ptex: bigint | number): BigUint64Array<SharedArrayBuffer>;
   order(): number;
-  /** Another processor of the same guest; its stream has the guest's role unless `host` says otherwise. */
-  processor(index: number, host?: boolean): TestProcessor;
+  /**
+   * Another processor of the same guest; its stream has the guest's role unless `host` says otherwise. `calls`: an
+   * instance of the engine's test build on the guest's memory.
+   */
+  processor(index: number, host?: boolean, calls?: EngineCalls): TestProcessor;
 }
 
 const module = await compileEngine();
@@ -81,7 +84,7 @@ export function openTestGuest(changes: Partial<GuestConfig> = {}): TestGuest {
   const word32 = (address: number) => new Uint32Array(memory.buffer, address, 1)[0]!;
   const at = (base: number, ptex: bigint | number) => words(word32(base) + Number(ptex) * 16, 2);
   return {
-    ...openProcessor(memory, exports, 0, true),
+    ...openProcessor(memory, engine, exports, 0, true),
     config,
     memory,
     exports,
@@ -90,7 +93,8 @@ export function openTestGuest(changes: Partial<GuestConfig> = {}): TestGuest {
     entry: (ptex) => at(exports.TABLE_BASE!, ptex),
     revmap: (ptex) => at(exports.REVMAP_BASE!, ptex),
     order: () => (word32(exports.MODE!) === 0 ? 0 : word32(exports.TABLE_ORDER!)),
-    processor: (index, host = false) => openProcessor(memory, exports, index, host),
+    processor: (index, host = false, calls = openEngine(module, memory).calls) =>
+      openProcessor(memory, { calls, map: engine.map }, exports, index, host),
   };
 }
 
@@ -115,11 +119,11 @@ function exportsOf({ calls }: Engine): EngineExports {
 
 function openProcessor(
   memory: WebAssembly.Memory,
+  engine: Engine,
   exports: EngineExports,
   index: number,
   host: boolean,
 ): TestProcessor {
-  const engine = openEngine(module, memory);
   engine.calls.beProcessor(index);
   const stream = streamMemory(memory.buffer, engine.map, index);
   resetStream(stream, host);
