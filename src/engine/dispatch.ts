@@ -22,9 +22,10 @@ import {
 } from './opcodes';
 import { RULE_CONTROL_BY_GUEST, RULE_UNKNOWN_OPCODE } from './rules';
 import { H_FUNCTION } from './status';
-import { because } from './this-processor';
+import { because, mayControl } from './this-processor';
 
-export function execute(opcode: u32, words: u32, args: usize, results: usize, mayControl: bool): i32 {
+@inline
+export function execute(opcode: u32, words: u32, args: usize, results: usize): i32 {
   switch (opcode) {
     case OP_H_ENTER:
       return enter(args, results);

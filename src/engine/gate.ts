@@ -22,6 +22,7 @@ const RUNNING: i32 = 1;
 const PARKED: i32 = 2;
 
 /** Closed for a change of the table, or for a recovery. */
+@inline
 export function gateIsClosed(): bool {
   return atomic.load<u64>(GATE) != 0;
 }

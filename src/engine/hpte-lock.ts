@@ -26,6 +26,7 @@ const WAIT_NANOS: i64 = 20000;
  * Takes the lock if none of `busy` (always with HVLOCK) is set, without waiting. Losing a race is a failure too.
  * `at`: the journal's record for it; a processor that holds several entries has one for each.
  */
+@inline
 export function tryLockHpte(entry: usize, busy: u64, at: u32 = 0): bool {
   yieldPoint(AT_LOCK);
   const v = atomic.load<u64>(entry);
@@ -40,6 +41,7 @@ export function tryLockHpte(entry: usize, busy: u64, at: u32 = 0): bool {
 }
 
 /** Takes the lock, waiting for it. Gives dword 0 as locked: HVLOCK is set in it. */
+@inline
 export function lockHpte(entry: usize, at: u32 = 0): u64 {
   if (!tryLockHpte(entry, HPTE_V_HVLOCK, at)) {
     count(COUNT_LOCK_WAITS, 1);
@@ -61,6 +63,7 @@ export function awaitUnlocked(entry: usize): void {
 }
 
 /** Releases the lock; dword 0 becomes `v` without HVLOCK. */
+@inline
 export function unlockHpte(entry: usize, v: u64, at: u32 = 0): void {
   yieldPoint(AT_UNLOCK);
   atomic.store<u64>(entry, v & ~HPTE_V_HVLOCK);

@@ -57,26 +57,31 @@ const ISA300_V: u64 = 0x000fffffffffffff;
 const ISA300_R_B: u64 = 0x0c00000000000000;
 
 /** dword 0 as a guest knows it, from the words in the table. */
+@inline
 export function guestV(v: u64, r: u64): u64 {
   return load<u32>(ISA300) == 0 ? v : (v & ISA300_V) | ((r & ISA300_R_B) << 4);
 }
 
 /** dword 1 without what the ISA 3.0 format keeps there. */
+@inline
 export function guestR(r: u64): u64 {
   return load<u32>(ISA300) == 0 ? r : r & ~ISA300_R_B;
 }
 
 /** dword 0 as the table keeps it. */
+@inline
 export function tableV(v: u64): u64 {
   return load<u32>(ISA300) == 0 ? v : v & ISA300_V;
 }
 
 /** dword 1 as the table keeps it. */
+@inline
 export function tableR(v: u64, r: u64): u64 {
   return load<u32>(ISA300) == 0 ? r : (r & ~ISA300_R_B) | ((v >> 62) << 58);
 }
 
 /** Does PP0|PP let anybody store? */
+@inline
 export function isWritable(r: u64): bool {
   const pp = r & (HPTE_R_PP0 | HPTE_R_PP);
   return pp != 3 && pp != (HPTE_R_PP0 | 2);
@@ -93,6 +98,7 @@ export function isMmio(v: u64, r: u64): bool {
 }
 
 /** The guest sees an ABSENT entry as VALID, and no lock bit. */
+@inline
 export function shownV(v: u64): u64 {
   const shown = v & ~(HPTE_V_HVLOCK | HPTE_V_ABSENT);
   return (v & HPTE_V_ABSENT) != 0 ? shown | HPTE_V_VALID : shown;

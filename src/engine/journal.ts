@@ -78,6 +78,7 @@ export const JOURNAL_DEATHS_AT: usize = JOURNAL + 348;
 export const JOURNAL_CHANGE_ANSWER: usize = JOURNAL + 352;
 
 /** About to take an entry's lock, which was free with this dword 0. */
+@inline
 export function journalTaking(at: u32, entry: usize, v: u64): void {
   const record = self + JOURNAL + ENTRY_RECORD_BYTES * <usize>at;
   store<u64>(record, v, RECORD_V);
@@ -85,11 +86,13 @@ export function journalTaking(at: u32, entry: usize, v: u64): void {
 }
 
 /** Does not hold that entry's lock, or not any more. */
+@inline
 export function journalReleased(at: u32): void {
   store<u64>(self + JOURNAL + ENTRY_RECORD_BYTES * <usize>at, 0);
 }
 
 /** About to change dword 1 or guest_rpte of an entry that stays visible to the guest: what they were. */
+@inline
 export function journalWords(at: u32, entry: usize, ptex: u64): void {
   const record = self + JOURNAL + ENTRY_RECORD_BYTES * <usize>at;
   store<u64>(record, load<u64>(entry, 8), RECORD_R);
@@ -98,11 +101,13 @@ export function journalWords(at: u32, entry: usize, ptex: u64): void {
 }
 
 /** About to take a chain lock. */
+@inline
 export function journalChain(rmap: usize): void {
   store<u64>(self + CHAIN, <u64>rmap | (<u64>STEP_TAKING << 32));
 }
 
 /** About to link or unlink an entry; `a` and `b`: what the links are made from (the tail; forw and back). */
+@inline
 export function journalLink(step: u32, ptex: u64, a: u32, b: u32): void {
   store<u64>(self + CHAIN_PTEX, ptex + 1);
   store<u64>(self + CHAIN_A, <u64>a | (<u64>b << 32));
@@ -110,23 +115,32 @@ export function journalLink(step: u32, ptex: u64, a: u32, b: u32): void {
 }
 
 /** About to release the chain lock, leaving this word. */
+@inline
 export function journalChainRelease(word: u64): void {
   store<u64>(self + CHAIN_WORD, word);
   store<u32>(self + CHAIN_STEP, load<u32>(self + CHAIN_STEP) | STEP_RELEASING);
 }
 
 /** The entry that was last linked or unlinked is released: its links are no longer this processor's business. */
+@inline
 export function journalLinkSettled(): void {
   store<u64>(self + CHAIN_PTEX, 0);
 }
 
 /** The next store makes the change visible: from then on this is the answer. Result words are written already. */
+@inline
 export function journalAnswer(status: i32, words: u32): void {
   store<u64>(self + JOURNAL_ANSWER, answerFor(recordAt, status, words));
 }
 
 function answerFor(record: u32, status: i32, words: u32): u64 {
   return (<u64>status & 0xffff) | (<u64>words << 16) | (<u64>(record >> 3) << 32) | JOURNAL_ANSWERED;
+}
+
+/** Is any answer journalled, this record's or an old one? */
+@inline
+export function isAnswerWaiting(): bool {
+  return load<u64>(self + JOURNAL_ANSWER) != 0;
 }
 
 /** The journalled answer if it is this record's, else 0: a thread may have died before it could clear an old one. */
@@ -167,6 +181,7 @@ export function journalDone(status: i32, words: u32): void {
   setJournalNote(0);
 }
 
+@inline
 export function journalAnswerTaken(): void {
   store<u64>(self + JOURNAL_ANSWER, 0);
 }

@@ -199,11 +199,13 @@ export function completionRing(stream: u32): usize {
 }
 
 /** Address of an entry's dword 0; dword 1 is 8 above. */
+@inline
 export function hpteAddress(ptex: u64): usize {
   return <usize>load<u32>(TABLE_BASE) + (<usize>ptex << 4);
 }
 
 /** Address of an entry's guest_rpte; forw is 8 above, back 12. */
+@inline
 export function revmapAddress(ptex: u64): usize {
   return <usize>load<u32>(REVMAP_BASE) + (<usize>ptex << 4);
 }

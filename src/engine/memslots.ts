@@ -16,6 +16,7 @@ export const HOST_WRITABLE: u8 = 2;
 export const HOST_CACHE_INHIBITED: u8 = 4;
 
 /** Address of the slot that covers a guest address, or 0. */
+@inline
 export function slotOf(gpa: u64): usize {
   const end = MEMSLOTS + MEMSLOT_BYTES * <usize>load<u32>(MEMSLOT_COUNT);
   for (let slot = MEMSLOTS; slot < end; slot += MEMSLOT_BYTES) {
@@ -29,6 +30,7 @@ export function slotNumber(slot: usize): u64 {
   return <u64>((slot - MEMSLOTS) / MEMSLOT_BYTES);
 }
 
+@inline
 export function frameOf(slot: usize, gpa: u64): u32 {
   return <u32>((gpa - load<u64>(slot + SLOT_BASE)) >> <u64>load<u32>(HOST_PAGE_SHIFT));
 }
@@ -38,11 +40,13 @@ export function framesOf(slot: usize): u32 {
 }
 
 /** Address of the frame's reverse-map word. */
+@inline
 export function rmapOf(slot: usize, frame: u32): usize {
   return <usize>load<u32>(slot + SLOT_RMAP) + (<usize>frame << 3);
 }
 
 /** RACE: read without the chain lock by H_ENTER, which looks at the invalidation sequence afterwards, under it. */
+@inline
 export function hostState(slot: usize, frame: u32): u8 {
   return atomic.load<u8>(<usize>load<u32>(slot + SLOT_HOST) + <usize>frame);
 }

@@ -35,6 +35,9 @@ export const OP_MEMORY_READ: u32 = 0x8011;
 export const OP_MEMORY_WRITE: u32 = 0x8012;
 export const OP_TABLE_COUNT: u32 = 0x8013;
 
+/** No hcall answers more. */
+export const HCALL_ANSWER_WORDS_MAX: u32 = 9;
+
 /** Data words that may follow the arguments of a write. */
 export const DATA_WORDS_MAX: u32 = 4000;
 export const HTAB_READ_BYTES_MAX: u64 = 65536;
@@ -44,6 +47,7 @@ export const MEMORY_WORDS_MAX: u64 = 4096;
 const ANY: u32 = 0xfff;
 
 /** A control record's, and one that there is: nothing may look at the words of another. */
+@inline
 export function isControl(opcode: u32): bool {
   return opcode >= OP_HOST_UNMAP && opcode <= OP_TABLE_COUNT;
 }
@@ -120,6 +124,6 @@ export function answerWordsMax(opcode: u32, args: usize): u32 {
     case OP_MEMORY_READ:
       return <u32>min<u64>(load<u64>(args, 8), MEMORY_WORDS_MAX);
     default:
-      return 9;
+      return HCALL_ANSWER_WORDS_MAX;
   }
 }

@@ -42,11 +42,13 @@ export function basePageShift(v: u64, r: u64): u32 {
 }
 
 /** Of an entry that was accepted: never 0. */
+@inline
 export function actualPageShift(v: u64, r: u64): u32 {
   return pageShifts(v, r) >> 8;
 }
 
 /** Guest address of the first byte that an entry maps. */
+@inline
 export function pageAddress(r: u64, actualShift: u32): u64 {
   return r & HPTE_R_RPN & ~((<u64>1 << actualShift) - 1);
 }

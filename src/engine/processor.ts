@@ -23,15 +23,24 @@ import {
 } from './memory-map';
 import { RULE_NONE } from './rules';
 import { resizeIsZeroing } from './hcalls/resize';
-import { OP_H_BLOCK_REMOVE, OP_H_BULK_REMOVE, answerWordsMax, wordsAllowed } from './opcodes';
-import { JOURNAL_STREAM, answerOf, journalAnswerTaken } from './journal';
-import { answerWords, atRecord, because, count, recordAt, resultWords, self } from './this-processor';
+import {
+  HCALL_ANSWER_WORDS_MAX, OP_H_BLOCK_REMOVE, OP_H_BULK_REMOVE, OP_H_ENTER, OP_H_REMOVE, answerWordsMax, isControl,
+  wordsAllowed,
+} from './opcodes';
+import { JOURNAL_STREAM, answerOf, isAnswerWaiting, journalAnswerTaken } from './journal';
+import { EXPLAIN_BIT, RECORD_HEADER_BYTES, RECORD_VERSION, recordBytes, recordOpcode, recordWords } from './records';
+import { answerWords, because, beginRecord, beginStream, count, recordAt, resultWords, self } from './this-processor';
 import { AT_ANSWER, AT_FRAME, yieldPoint } from './yield-point';
 
-const RECORD_HEADER_BYTES: usize = 8;
-const RECORD_VERSION: u32 = 1;
-const EXPLAIN_BIT: u32 = 0x4000;
+/** The whole head of the two commonest records, which are well-formed if they look like this. */
+const H_ENTER_HEAD: u32 = OP_H_ENTER | (4 << 16) | (RECORD_VERSION << 28);
+const H_ENTER_BYTES: usize = RECORD_HEADER_BYTES + 4 * 8;
+const H_REMOVE_HEAD: u32 = OP_H_REMOVE | (3 << 16) | (RECORD_VERSION << 28);
+const H_REMOVE_BYTES: usize = RECORD_HEADER_BYTES + 3 * 8;
 const EXPLAIN_BYTES: usize = 8 * (1 + <usize>RULE_DETAILS);
+/** Goes around an answer: an explanation, and the headers of items that may have to follow. */
+const ROOM_AROUND: u32 = <u32>EXPLAIN_BYTES + 4 * <u32>ITEM_HEADER_BYTES;
+const HCALL_ROOM: u32 = ROOM_AROUND + <u32>RECORD_HEADER_BYTES + 8 * HCALL_ANSWER_WORDS_MAX;
 const SUBMISSION_MASK: u32 = <u32>SUBMISSION_RING_BYTES - 1;
 const COMPLETION_MASK: u32 = <u32>COMPLETION_RING_BYTES - 1;
 
@@ -46,6 +55,8 @@ let block: usize = 0;
 /** Free-running positions: where the item starts, and where its next answer goes. */
 let itemStart: u32 = 0;
 let itemEnd: u32 = 0;
+/** Up to here answers have room for sure; to find more the ring's other side has to be asked. */
+let roomEnd: u32 = 0;
 
 /** Executes up to `quantum` records of a stream. Gives the number executed, with the RUN_ bits. */
 export function run(stream: u32, quantum: u32): u32 {
@@ -57,6 +68,8 @@ export function run(stream: u32, quantum: u32): u32 {
   itemStart = load<u32>(block + COMPLETION_TAIL);
   itemEnd = itemStart + <u32>ITEM_HEADER_BYTES + unpublished();
   store<u32>(block + ANSWERED_TO, itemEnd);
+  roomEnd = itemEnd;
+  beginStream(load<u32>(block + ROLE_HOST));
   const ring = submissionRing(stream);
   let executed: u32 = 0;
   stalled = false;
@@ -98,7 +111,7 @@ function frameAtHead(ring: usize): usize {
       finishFrame(length);
     } else {
       if (frameProgress(head) != 0) return item;
-      if (!roomFor(FAULT_BYTES)) {
+      if (!findRoom(ROOM_AROUND + FAULT_BYTES)) {
         stalled = true;
         return 0;
       }
@@ -129,19 +142,34 @@ function finishFrame(length: u32): void {
 /** Whole records of version 1 with a word count their opcode allows? If not, publishes the fault. */
 function frameIsWellFormed(item: usize, length: u32): bool {
   const records = item + ITEM_HEADER_BYTES;
-  let at: u32 = 0;
-  while (at < length) {
-    if (length - at < <u32>RECORD_HEADER_BYTES) return refuse(FAULT_LENGTH, at);
-    const head = load<u32>(records + <usize>at);
-    const words = (head >> 16) & 0xfff;
-    if (head >> 28 != RECORD_VERSION) return refuse(FAULT_VERSION, at);
-    const allowed = wordsAllowed(head & 0xffff & ~EXPLAIN_BIT);
-    if (words < (allowed & 0xffff) || words > allowed >> 16) return refuse(FAULT_COUNT, at);
-    const bytes = <u32>RECORD_HEADER_BYTES + words * 8;
-    if (length - at < bytes) return refuse(FAULT_LENGTH, at);
-    at += bytes;
+  const end = records + <usize>length;
+  if (length == 0) return refuse(FAULT_LENGTH, 0);
+  let record = records;
+  while (record < end) {
+    const start = record;
+    const shape = load<u32>(record) & ~EXPLAIN_BIT;
+    // The commonest hcalls have their lengths written out: the core guesses the branch, and need not wait for this
+    // record's head to know where the next one is.
+    if (shape == H_ENTER_HEAD) record += H_ENTER_BYTES;
+    else if (shape == H_REMOVE_HEAD) record += H_REMOVE_BYTES;
+    else {
+      const fault = recordFault(record, end);
+      if (fault != 0) return refuse(fault, <u32>(record - records));
+      record += recordBytes(shape);
+    }
+    if (record > end) return refuse(FAULT_LENGTH, <u32>(start - records));
   }
-  return at != 0 || refuse(FAULT_LENGTH, 0);
+  return true;
+}
+
+/** What is wrong with a record; 0: nothing. */
+function recordFault(record: usize, end: usize): u32 {
+  if (end - record < RECORD_HEADER_BYTES) return FAULT_LENGTH;
+  const head = load<u32>(record);
+  if (head >> 28 != RECORD_VERSION) return FAULT_VERSION;
+  const allowed = wordsAllowed(recordOpcode(head));
+  const words = recordWords(head);
+  return words < (allowed & 0xffff) || words > allowed >> 16 ? FAULT_COUNT : 0;
 }
 
 function refuse(fault: u32, at: u32): bool {
@@ -159,60 +187,77 @@ function refuse(fault: u32, at: u32): bool {
 function runFrame(item: usize, quantum: u32): u32 {
   const length = load<u32>(item);
   const records = item + ITEM_HEADER_BYTES;
-  const mayControl = load<u32>(block + ROLE_HOST) != 0;
-  const start = load<u32>(block + SUBMISSION_HEAD) + <u32>ITEM_HEADER_BYTES;
-  let at = frameProgress(start - <u32>ITEM_HEADER_BYTES);
-  let executed: u32 = 0;
-  while (at < length && executed < quantum) {
-    const record = records + <usize>at;
-    const head = load<u32>(record);
-    const words = (head >> 16) & 0xfff;
-    const answerMax = answerWordsMax(head & 0xffff & ~EXPLAIN_BIT, record + RECORD_HEADER_BYTES);
-    if (!roomFor(<u32>RECORD_HEADER_BYTES + answerMax * 8)) {
+  const end = records + <usize>length;
+  const head = load<u32>(block + SUBMISSION_HEAD);
+  /** From a record's address to its place in the ring. */
+  const toPlace = head + <u32>ITEM_HEADER_BYTES - <u32>records;
+  let record = records + <usize>frameProgress(head);
+  let left = quantum;
+  while (record < end) {
+    const recordHead = load<u32>(record);
+    const need = roomNeeded(record, recordHead);
+    if (<i32>(roomEnd - itemEnd) < <i32>need && !findRoom(need)) {
       stalled = true;
       break;
     }
     if (gateIsClosed()) stepAside();
-    atRecord(start + at);
-    runRecord(record, head, words, mayControl);
-    at += <u32>RECORD_HEADER_BYTES + words * 8;
-    executed++;
-    noteProgress(start + at);
+    runRecord(record, recordHead, toPlace + <u32>record);
+    record += recordBytes(recordHead);
+    noteProgress(toPlace + <u32>record);
+    if (--left == 0) break;
   }
-  if (at == length) finishFrame(length);
-  return executed;
+  if (record == end) finishFrame(length);
+  return quantum - left;
 }
 
-function runRecord(record: usize, head: u32, words: u32, mayControl: bool): void {
+/** Bytes of the completion ring that a record's answer may take, with all that may have to go around it. */
+@inline
+function roomNeeded(record: usize, head: u32): u32 {
+  if (!isControl(recordOpcode(head))) return HCALL_ROOM;
+  const words = answerWordsMax(recordOpcode(head), record + RECORD_HEADER_BYTES);
+  return ROOM_AROUND + <u32>RECORD_HEADER_BYTES + words * 8;
+}
+
+@inline
+function runRecord(record: usize, head: u32, place: u32): void {
   const answer = completions + <usize>(itemEnd & COMPLETION_MASK);
   const results = answer + RECORD_HEADER_BYTES;
   const explain = (head & EXPLAIN_BIT) != 0;
-  if (explain) {
-    memory.fill(self + RULE, 0, EXPLAIN_BYTES);
-    because(RULE_NONE);
-  }
-  answerWords(0);
+  beginRecord(place, explain);
+  if (explain) beginExplanation();
   yieldPoint(AT_ANSWER);
-  // Not 0: a dead processor executed the record, and its journal has what is left to say.
+  let status: i32;
+  if (isAnswerWaiting() && answerOf(recordAt) != 0) status = takeAnswer();
+  else status = execute(recordOpcode(head), recordWords(head), record + RECORD_HEADER_BYTES, results);
+  if (explain) addExplanation(results);
+  yieldPoint(AT_ANSWER);
+  const words = resultWords;
+  store<u64>(answer, <u64>(<u32>status & 0xffff | words << 16) | <u64>load<u32>(record, 4) << 32);
+  itemEnd += <u32>RECORD_HEADER_BYTES + words * 8;
+}
+
+/** A dead processor executed the record, and its journal has what is left to say. */
+function takeAnswer(): i32 {
   const happened = answerOf(recordAt);
-  const status = happened != 0
-    ? <i32>happened
-    : execute(head & 0xffff & ~EXPLAIN_BIT, words, record + RECORD_HEADER_BYTES, results, mayControl);
-  let answered = happened != 0 ? <u32>(happened >> 16) & 0xffff : resultWords;
-  if (explain) {
-    memory.copy(results + (<usize>answered << 3), self + RULE, EXPLAIN_BYTES);
-    answered += 1 + RULE_DETAILS;
-  }
-  yieldPoint(AT_ANSWER);
-  store<u32>(answer, (<u32>status & 0xffff) | (answered << 16));
-  store<u32>(answer, load<u32>(record, 4), 4);
-  itemEnd += <u32>RECORD_HEADER_BYTES + answered * 8;
+  answerWords(<u32>(happened >> 16) & 0xffff);
+  return <i32>happened;
+}
+
+function beginExplanation(): void {
+  memory.fill(self + RULE, 0, EXPLAIN_BYTES);
+  because(RULE_NONE);
+}
+
+function addExplanation(results: usize): void {
+  memory.copy(results + (<usize>resultWords << 3), self + RULE, EXPLAIN_BYTES);
+  answerWords(resultWords + 1 + RULE_DETAILS);
 }
 
 /**
  * The record is executed and answered: one store says both, so that a death leaves it either done or not.
  * RACE: a plain store of an aligned u64; only this processor, or its successor after its death, reads it.
  */
+@inline
 function noteProgress(executedTo: u32): void {
   yieldPoint(AT_ANSWER);
   store<u64>(block + EXECUTED_TO, <u64>executedTo | (<u64>itemEnd << 32));
@@ -221,18 +266,21 @@ function noteProgress(executedTo: u32): void {
 }
 
 /**
- * Can the item take `bytes` more (plus an explanation, plus the headers of items that may have to follow)?
- * Moves on to the ring's start where the end is too near.
+ * Can the item take `need` bytes more? Moves on to the ring's start where the end is too near, and notes in roomEnd
+ * how far answers may go before somebody has to ask again.
  */
-function roomFor(bytes: u32): bool {
-  const need = bytes + <u32>EXPLAIN_BYTES + 4 * <u32>ITEM_HEADER_BYTES;
-  const toRingEnd = <u32>COMPLETION_RING_BYTES - (itemStart & COMPLETION_MASK) - (itemEnd - itemStart);
-  if (<i32>toRingEnd < <i32>need) {
-    if (free() < toRingEnd + need) return false;
+function findRoom(need: u32): bool {
+  if (<i32>toRingEnd() < <i32>need) {
+    if (free() < toRingEnd() + need) return false;
     publish();
     if ((itemStart & COMPLETION_MASK) != 0) skipToStart();
   }
+  roomEnd = itemEnd + min<u32>(free(), toRingEnd());
   return free() >= need;
+}
+
+function toRingEnd(): u32 {
+  return <u32>COMPLETION_RING_BYTES - (itemStart & COMPLETION_MASK) - (itemEnd - itemStart);
 }
 
 /** Bytes of the ring behind the item that the main thread has taken. */
@@ -286,7 +334,7 @@ export function undoPair(dead: usize, index: u32): void {
     <usize>(load<u32>(streamBlock(running - 1) + ANSWERED_TO) & COMPLETION_MASK);
   const args = record + RECORD_HEADER_BYTES;
   const results = answer + RECORD_HEADER_BYTES;
-  const opcode = load<u16>(record) & ~EXPLAIN_BIT;
+  const opcode = recordOpcode(load<u32>(record));
   if (opcode == OP_H_BULK_REMOVE) store<u64>(results + (<usize>index << 4), load<u64>(args + (<usize>index << 4)));
   if (opcode == OP_H_BLOCK_REMOVE) store<u64>(results + (<usize>index << 3), load<u64>(args + 8 + (<usize>index << 3)));
 }

@@ -57,6 +57,7 @@ export function lockChain(rmap: usize): u64 {
 }
 
 /** Releases the chain lock; the rmap word becomes `word`. */
+@inline
 export function unlockChain(rmap: usize, word: u64): void {
   journalChainRelease(word & ~RMAP_LOCK);
   yieldPoint(AT_CHAIN_UNLOCK);
@@ -65,6 +66,7 @@ export function unlockChain(rmap: usize, word: u64): void {
 }
 
 /** Puts an entry at the tail of a chain that the caller has locked. Gives the new rmap word; does not unlock. */
+@inline
 export function appendToChain(word: u64, ptex: u64): u64 {
   const tail = (word & RMAP_PRESENT) == 0 ? <u32>ptex : load<u32>(revmapAddress(word & RMAP_INDEX), BACK);
   journalLink(STEP_APPEND, ptex, tail, 0);
@@ -72,6 +74,7 @@ export function appendToChain(word: u64, ptex: u64): u64 {
 }
 
 /** The stores of an append. May be done again from the start, with the same words. */
+@inline
 export function linkAtTail(word: u64, ptex: u64, tail: u32): u64 {
   const entry = revmapAddress(ptex);
   if ((word & RMAP_PRESENT) == 0) {
@@ -89,6 +92,7 @@ export function linkAtTail(word: u64, ptex: u64, tail: u32): u64 {
 }
 
 /** Takes an entry out of a chain that the caller has locked. Gives the new rmap word; does not unlock. */
+@inline
 export function unlinkFromChain(word: u64, ptex: u64): u64 {
   const entry = revmapAddress(ptex);
   const forw = load<u32>(entry, FORW);
@@ -98,6 +102,7 @@ export function unlinkFromChain(word: u64, ptex: u64): u64 {
 }
 
 /** The stores of an unlink. May be done again from the start, with the same words. */
+@inline
 export function linkAround(word: u64, ptex: u64, forw: u32, back: u32): u64 {
   yieldPoint(AT_CHAIN_LINK);
   store<u32>(revmapAddress(forw), back, BACK);
@@ -122,6 +127,7 @@ export function previousInChain(ptex: u64): u64 {
  * hardware noted: R and C to the guest's view and to the frame, C to the dirty bitmap too. `v`: its dword 0 in guest
  * form; `real`: its dword 1 read after the invalidation.
  */
+@inline
 export function unlinkInvalidated(v: u64, real: u64, ptex: u64): void {
   const revmap = revmapAddress(ptex);
   const rc = real & HPTE_R_RC;

@@ -1,6 +1,6 @@
 /**
- * The rules that give answers, by number. A processor leaves the number of the rule that decided, with details,
- * in its block; an hcall that asks to be explained gets them. schemas/rules.ts has the sentences;
+ * The rules that give answers, by number. For an hcall that asks to be explained a processor leaves the number
+ * of the rule that decided, with details, in its block, and answers with them. schemas/rules.ts has the sentences;
  * test/engine/rules.test.ts compares the two files.
  */
 export const RULE_NONE: u32 = 0;

@@ -5,11 +5,11 @@
  *
  * SPEC: Power ISA 2.07 book III-S, tlbie, "RB contents" for L=0 and L=1.
  */
-import { HPTE_V_B, HPTE_V_COMPARE } from './hpte';
+import { HPTE_V_B, HPTE_V_COMPARE, guestR } from './hpte';
 import { pageBitsBelowAvpn } from './hash';
 import { COUNT_TLBIE, COUNT_TLBSYNC, LAST_TLBIE_RB } from './memory-map';
 import { SHIFT_16M, SHIFT_4K, SHIFT_64K, pageShifts } from './page-sizes';
-import { count, self } from './this-processor';
+import { count, explaining, self } from './this-processor';
 import { AT_TLBIE, yieldPoint } from './yield-point';
 
 /** The tlbie operand RB for an entry. */
@@ -34,13 +34,18 @@ export function tlbieOperand(v: u64, r: u64, ptex: u64): u64 {
   return rb | ((v & HPTE_V_B) >> 62 << 8);
 }
 
-/** One translation invalidated; a batch ends with `tlbsync`. */
-export function tlbie(v: u64, r: u64, ptex: u64): void {
+/**
+ * One translation invalidated; a batch ends with `tlbsync`. `v` in guest form, `real`: dword 1 as it is in the table.
+ * The operand is worked out only for those who asked to be told.
+ */
+@inline
+export function tlbie(v: u64, real: u64, ptex: u64): void {
   yieldPoint(AT_TLBIE);
-  store<u64>(self + LAST_TLBIE_RB, tlbieOperand(v, r, ptex));
+  if (explaining) store<u64>(self + LAST_TLBIE_RB, tlbieOperand(v, guestR(real), ptex));
   count(COUNT_TLBIE, 1);
 }
 
+@inline
 export function tlbsync(): void {
   count(COUNT_TLBSYNC, 1);
 }

@@ -36,12 +36,14 @@ declare function threadYields(point: u32): void;
 @external("schedule", "attemptFails")
 declare function lockAttemptFails(): bool;
 
+@inline
 export function yieldPoint(point: u32): void {
   // @ts-ignore: given on the compiler's command line
   if (isDefined(HPTD_YIELD)) threadYields(point);
 }
 
 /** An injected failure of a compare-and-swap; never in production. */
+@inline
 export function attemptFails(): bool {
   // @ts-ignore: as above
   if (isDefined(HPTD_YIELD)) return lockAttemptFails();

@@ -74,7 +74,7 @@ for (const isa300 of [false, true]) {
 test('junk below the page number of a 16M page is no part of it', () => {
   const guest = openTestGuest();
   const ptex = enterPage(guest, { vsid: 1n, offset: 0n, size: '16M' }, 0x0070_0000n);
-  guest.call('H_REMOVE', [0n, ptex, 0n]);
+  guest.explain('H_REMOVE', [0n, ptex, 0n]);
   assert.equal(guest.counter('LAST_TLBIE_RB'), 0x1000_0001n);
 });
 

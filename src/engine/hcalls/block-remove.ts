@@ -13,7 +13,7 @@
 import { guestRpte, noteModification } from '../guest-view';
 import { pageBitsBelowAvpn } from '../hash';
 import {
-  HPTE_R_RC, HPTE_V_B, HPTE_V_BOLTED, HPTE_V_COMPARE, HPTE_V_HVLOCK, HPTE_V_TAKEN, HPTE_V_VALID, guestR, guestV,
+  HPTE_R_RC, HPTE_V_B, HPTE_V_BOLTED, HPTE_V_COMPARE, HPTE_V_HVLOCK, HPTE_V_TAKEN, HPTE_V_VALID, guestV,
 } from '../hpte';
 import { tryLockHpte, unlockHpte } from '../hpte-lock';
 import { journalDone, journalNote, setJournalNote } from '../journal';
@@ -113,7 +113,7 @@ function removeOne(ts: u64, ava: u64, index: u32): u64 {
   if ((v & HPTE_V_VALID) != 0) {
     yieldPoint(AT_REAL);
     atomic.store<u64>(entry, locked & ~HPTE_V_VALID);
-    tlbie(v, guestR(real), ptex);
+    tlbie(v, real, ptex);
   } else {
     noteMmioChange(v, real);
   }

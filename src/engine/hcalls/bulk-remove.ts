@@ -17,7 +17,7 @@
  * bits, unmasked H_ANDCOND) as KVM HV.
  */
 import { guestRpte, noteModification } from '../guest-view';
-import { HPTE_R_RC, HPTE_V_HVLOCK, HPTE_V_VALID, guestR, guestV } from '../hpte';
+import { HPTE_R_RC, HPTE_V_HVLOCK, HPTE_V_VALID, guestV } from '../hpte';
 import { lockHpte, tryLockHpte, unlockHpte } from '../hpte-lock';
 import { journalDone, journalNote, setJournalNote } from '../journal';
 import { MODE, PTEX_COUNT, hpteAddress } from '../memory-map';
@@ -134,7 +134,7 @@ function removePair(pair: usize, tsh: u64, operand: u64): void {
   }
   yieldPoint(AT_REAL);
   atomic.store<u64>(entry, locked & ~HPTE_V_VALID);
-  tlbie(v, guestR(real), ptex);
+  tlbie(v, real, ptex);
   batch |= 1 << record;
 }
 

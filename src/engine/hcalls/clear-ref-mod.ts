@@ -8,7 +8,7 @@
  */
 import { guestRpte, noteModification, setGuestRpte } from '../guest-view';
 import {
-  HPTE_R_C, HPTE_R_R, HPTE_R_RC, HPTE_V_ABSENT, HPTE_V_TAKEN, HPTE_V_VALID, guestR, guestV,
+  HPTE_R_C, HPTE_R_R, HPTE_R_RC, HPTE_V_ABSENT, HPTE_V_TAKEN, HPTE_V_VALID, guestV,
 } from '../hpte';
 import { lockHpte, unlockHpte } from '../hpte-lock';
 import { journalAnswer, journalWords } from '../journal';
@@ -68,7 +68,7 @@ function clearRealR(entry: usize, v: u64, ptex: u64): u64 {
   if ((real & HPTE_R_R) == 0) return real;
   yieldPoint(AT_REAL);
   atomic.and<u64>(entry, ~HPTE_R_R, 8);
-  tlbie(v, guestR(real), ptex);
+  tlbie(v, real, ptex);
   tlbsync();
   const gpa = pageAddress(guestRpte(ptex), actualPageShift(v, real));
   const slot = slotOf(gpa);
@@ -83,7 +83,7 @@ function clearRealR(entry: usize, v: u64, ptex: u64): u64 {
 function clearRealC(entry: usize, locked: u64, v: u64, ptex: u64): u64 {
   yieldPoint(AT_REAL);
   atomic.store<u64>(entry, (locked & ~HPTE_V_VALID) | HPTE_V_ABSENT);
-  tlbie(v, guestR(load<u64>(entry, 8)), ptex);
+  tlbie(v, load<u64>(entry, 8), ptex);
   tlbsync();
   because(RULE_CLEARED, ptex, 1);
   const real = atomic.load<u64>(entry, 8);

@@ -10,6 +10,7 @@ import { RULE_ANDCOND_HIT, RULE_AVPN_MISMATCH, RULE_EMPTY } from '../rules';
 import { because } from '../this-processor';
 
 /** Both conditions may be asked for; then both must hold. */
+@inline
 export function entryMatches(v: u64, ptex: u64, byAvpn: bool, byAndcond: bool, operand: u64): bool {
   if ((v & HPTE_V_TAKEN) == 0) {
     because(RULE_EMPTY, ptex);

@@ -9,7 +9,7 @@ import { H_AVPN } from '../flags';
 import { guestRpte, noteModification, setGuestRpte } from '../guest-view';
 import {
   HPTE_R_KEY_HI, HPTE_R_KEY_LO, HPTE_R_N, HPTE_R_PP, HPTE_R_PP0, HPTE_R_PROTECTION, HPTE_R_RC, HPTE_V_ABSENT,
-  HPTE_V_VALID, guestR, guestV, isWritable, madeReadOnly,
+  HPTE_V_VALID, guestV, isWritable, madeReadOnly,
 } from '../hpte';
 import { lockHpte, unlockHpte } from '../hpte-lock';
 import { journalAnswer, journalWords } from '../journal';
@@ -66,7 +66,7 @@ function protectReal(entry: usize, locked: u64, v: u64, ptex: u64, bits: u64): b
   if (next == old) return false;
   yieldPoint(AT_REAL);
   atomic.store<u64>(entry, (locked & ~HPTE_V_VALID) | HPTE_V_ABSENT);
-  tlbie(v, guestR(next), ptex);
+  tlbie(v, next, ptex);
   tlbsync();
   // ORDER: R and C that the hardware set until the invalidation are read after it, or they would be overwritten.
   yieldPoint(AT_REAL);

@@ -4,6 +4,7 @@ import { RULE_NO_TABLE, RULE_PTEX_RANGE } from '../rules';
 import { H_FUNCTION, H_PARAMETER, H_SUCCESS } from '../status';
 import { because } from '../this-processor';
 
+@inline
 export function refusePtex(ptex: u64): i32 {
   if (load<u32>(MODE) == 0) {
     because(RULE_NO_TABLE);

@@ -9,7 +9,7 @@
  */
 import { H_ANDCOND, H_AVPN } from '../flags';
 import { guestRpte, noteModification } from '../guest-view';
-import { HPTE_GR_MODIFIED, HPTE_V_TAKEN, HPTE_V_VALID, guestR, guestV, isMmio, shownV } from '../hpte';
+import { HPTE_GR_MODIFIED, HPTE_V_TAKEN, HPTE_V_VALID, guestV, isMmio, shownV } from '../hpte';
 import { lockHpte, unlockHpte } from '../hpte-lock';
 import { journalAnswer } from '../journal';
 import { LAST_TLBIE_RB, MMIO_UPDATE, hpteAddress } from '../memory-map';
@@ -23,6 +23,7 @@ import { entryMatches } from './match';
 import { refusePtex } from './range';
 
 /** in: flags, ptex, AVPN or mask. out: dword 0, dword 1. */
+@inline
 export function remove(args: usize, results: usize): i32 {
   const flags = load<u64>(args);
   const ptex = load<u64>(args, 8);
@@ -43,11 +44,12 @@ export function remove(args: usize, results: usize): i32 {
  * Removes a taken entry that the caller has locked, and unlocks it. `locked`: dword 0 as it is in the table;
  * `v`: the same in guest form. What it held is the answer, unless `results` is 0.
  */
+@inline
 export function removeLocked(entry: usize, locked: u64, v: u64, ptex: u64, results: usize): void {
   if ((v & HPTE_V_VALID) != 0) {
     yieldPoint(AT_REAL);
     atomic.store<u64>(entry, locked & ~HPTE_V_VALID);
-    tlbie(v, guestR(load<u64>(entry, 8)), ptex);
+    tlbie(v, load<u64>(entry, 8), ptex);
     tlbsync();
     because(RULE_REMOVED, ptex, load<u64>(self + LAST_TLBIE_RB));
     // ORDER: after the invalidation: until then the hardware may set R and C.

@@ -5,7 +5,7 @@
  * view first, where R stays until the guest clears it. Starts from a chain: see unmap.ts for the order of locks.
  */
 import { guestRpte, noteModification, setGuestRpte } from '../guest-view';
-import { HPTE_R_R, HPTE_V_HVLOCK, HPTE_V_VALID, guestR, guestV } from '../hpte';
+import { HPTE_R_R, HPTE_V_HVLOCK, HPTE_V_VALID, guestV } from '../hpte';
 import { awaitUnlocked, tryLockHpte, unlockHpte } from '../hpte-lock';
 import { journalNote, journalWords, setJournalNote } from '../journal';
 import { hpteAddress } from '../memory-map';
@@ -76,7 +76,7 @@ function ageEntry(entry: usize, ptex: u64): void {
     yieldPoint(AT_REAL);
     // C may be set by the hardware at the same time and must stay: an atomic and.
     atomic.and<u64>(entry, ~HPTE_R_R, 8);
-    tlbie(v, guestR(real), ptex);
+    tlbie(v, real, ptex);
     tlbsync();
     const guest = guestRpte(ptex);
     if ((guest & HPTE_R_R) == 0) {

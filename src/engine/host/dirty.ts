@@ -7,7 +7,7 @@
  * Starts from a chain: see unmap.ts for the order of locks.
  */
 import { guestRpte, noteModification, setGuestRpte } from '../guest-view';
-import { HPTE_R_C, HPTE_V_ABSENT, HPTE_V_HVLOCK, HPTE_V_VALID, guestR, guestV } from '../hpte';
+import { HPTE_R_C, HPTE_V_ABSENT, HPTE_V_HVLOCK, HPTE_V_VALID, guestV } from '../hpte';
 import { awaitUnlocked, tryLockHpte, unlockHpte } from '../hpte-lock';
 import { journalNote, journalWords, setJournalNote } from '../journal';
 import { HOST_PAGE_SHIFT, SLOT_BASE, SLOT_DIRTY, hpteAddress } from '../memory-map';
@@ -92,7 +92,7 @@ function collectEntry(entry: usize, ptex: u64, slot: usize): void {
     journalWords(0, entry, ptex);
     yieldPoint(AT_REAL);
     atomic.store<u64>(entry, (locked & ~HPTE_V_VALID) | HPTE_V_ABSENT);
-    tlbie(v, guestR(before), ptex);
+    tlbie(v, before, ptex);
     tlbsync();
     const real = atomic.load<u64>(entry, 8);
     if ((real & HPTE_R_C) != 0) {

@@ -11,10 +11,12 @@ import { INVALIDATE_IN_PROGRESS, INVALIDATE_SEQ } from '../memory-map';
 import { self } from '../this-processor';
 import { AT_HOST, AT_READ, yieldPoint } from '../yield-point';
 
+@inline
 export function hostSequence(): u64 {
   return atomic.load<u64>(INVALIDATE_SEQ);
 }
 
+@inline
 export function hostChangedSince(sequence: u64): bool {
   yieldPoint(AT_READ);
   return atomic.load<i32>(INVALIDATE_IN_PROGRESS) != 0 || atomic.load<u64>(INVALIDATE_SEQ) != sequence;

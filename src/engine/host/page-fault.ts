@@ -5,7 +5,7 @@ import { cacheabilityFits } from '../hcalls/enter';
 import { guestRpte, noteModification, setGuestRpte } from '../guest-view';
 import {
   HOST_FRAME_OFFSET, HPTE_R_G, HPTE_R_I, HPTE_R_KEY, HPTE_R_M, HPTE_R_PP0, HPTE_R_RC, HPTE_R_TS, HPTE_R_W,
-  HPTE_V_ABSENT, HPTE_V_TAKEN, HPTE_V_VALID, guestR, guestV, isMmio, isWritable, madeReadOnly, tableR, tableV,
+  HPTE_V_ABSENT, HPTE_V_TAKEN, HPTE_V_VALID, guestV, isMmio, isWritable, madeReadOnly, tableR, tableV,
 } from '../hpte';
 import { lockHpte, unlockHpte } from '../hpte-lock';
 import { journalAnswer, journalWords } from '../journal';
@@ -109,7 +109,7 @@ function install(entry: usize, v: u64, r: u64, ptex: u64, rmap: usize, sequence:
     unlockChain(rmap, word);
     yieldPoint(AT_REAL);
     atomic.store<u64>(entry, (load<u64>(entry) & ~HPTE_V_VALID) | HPTE_V_ABSENT);
-    tlbie(v, guestR(load<u64>(entry, 8)), ptex);
+    tlbie(v, load<u64>(entry, 8), ptex);
     tlbsync();
     next |= atomic.load<u64>(entry, 8) & HPTE_R_RC;
   } else {

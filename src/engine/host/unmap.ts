@@ -7,7 +7,7 @@
  * start the chain over. Each round takes at least one entry off the chain or waits for somebody who makes progress.
  */
 import { noteModification, setGuestRpte, guestRpte } from '../guest-view';
-import { HPTE_R_C, HPTE_R_KEY, HPTE_R_RC, HPTE_V_ABSENT, HPTE_V_HVLOCK, HPTE_V_VALID, guestR, guestV } from '../hpte';
+import { HPTE_R_C, HPTE_R_KEY, HPTE_R_RC, HPTE_V_ABSENT, HPTE_V_HVLOCK, HPTE_V_VALID, guestV } from '../hpte';
 import { awaitUnlocked, lockHpte, tryLockHpte, unlockHpte } from '../hpte-lock';
 import { journalWords } from '../journal';
 import { hpteAddress } from '../memory-map';
@@ -81,7 +81,7 @@ function makeAbsent(entry: usize, ptex: u64, slot: usize, frame: u32): u64 {
   journalWords(0, entry, ptex);
   yieldPoint(AT_REAL);
   atomic.store<u64>(entry, (locked & ~HPTE_V_VALID) | HPTE_V_ABSENT);
-  tlbie(v, guestR(before), ptex);
+  tlbie(v, before, ptex);
   tlbsync();
   const real = atomic.load<u64>(entry, 8);
   const rc = real & HPTE_R_RC;
