@@ -24,7 +24,7 @@ export function setGuestRpte(ptex: u64, value: u64): void {
  */
 @inline
 export function noteModification(ptex: u64): void {
-  if (atomic.load<i32>(MOD_INTEREST) == 0) return;
+  if (atomic.load<u8>(MOD_INTEREST) == 0) return;
   const revmap = revmapAddress(ptex);
   store<u64>(revmap, load<u64>(revmap) | HPTE_GR_MODIFIED);
 }

@@ -63,9 +63,9 @@ export const RECOVERY: usize = 0x1044;
 export const DEAD: usize = 0x1048;
 /** u64: completed host invalidations. */
 export const INVALIDATE_SEQ: usize = 0x1080;
-/** i32: host invalidations going on. */
+/** u8: host invalidations going on. A byte, as MOD_INTEREST: an atomic load of a byte costs no alignment check. */
 export const INVALIDATE_IN_PROGRESS: usize = 0x1088;
-/** i32: open HTAB readers; above 0 each change sets MODIFIED in guest_rpte. */
+/** u8: open HTAB readers; above 0 each change sets MODIFIED in guest_rpte. */
 export const MOD_INTEREST: usize = 0x10c0;
 /** u64: bumped when an MMIO entry is removed or re-protected. */
 export const MMIO_UPDATE: usize = 0x10c8;
@@ -127,12 +127,13 @@ export const ACTIVE: usize = 0;
 /** u64 counters, written with plain stores by their processor, read by anybody. */
 export const COUNT_TLBIE: usize = 64;
 export const COUNT_TLBSYNC: usize = 72;
+/** The operand of the last tlbie in an hcall that asked to be explained. */
 export const LAST_TLBIE_RB: usize = 80;
 export const COUNT_RECORDS: usize = 88;
 export const COUNT_LOCK_WAITS: usize = 96;
 export const COUNT_CHAIN_WAITS: usize = 104;
 export const COUNT_SECOND_PASS: usize = 112;
-/** u64: the rule that gave the last answer (rules.ts), then RULE_DETAILS words about it. */
+/** u64: the rule that gave the last explained answer (rules.ts), then RULE_DETAILS words about it. */
 export const RULE: usize = 256;
 export const RULE_DETAILS: u32 = 9;
 
@@ -202,6 +203,12 @@ export function completionRing(stream: u32): usize {
 @inline
 export function hpteAddress(ptex: u64): usize {
   return <usize>load<u32>(TABLE_BASE) + (<usize>ptex << 4);
+}
+
+/** The ptex of the entry at an address. */
+@inline
+export function ptexOf(entry: usize): u64 {
+  return <u64>((entry - <usize>load<u32>(TABLE_BASE)) >> 4);
 }
 
 /** Address of an entry's guest_rpte; forw is 8 above, back 12. */

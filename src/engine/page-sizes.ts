@@ -20,11 +20,11 @@ export const SHIFT_16G: u32 = 34;
 export function pageShifts(v: u64, r: u64): u32 {
   if ((v & HPTE_V_LARGE) == 0) return SHIFT_4K | (SHIFT_4K << 8);
   const lp = <u32>(r >> 12) & 0xff;
+  // The commonest first: a switch is a jump through a table.
+  if ((lp & 0xf) == 1) return SHIFT_64K | (SHIFT_64K << 8);
   switch (lp & 0xf) {
     case 0:
       return lp == 0 ? SHIFT_16M | (SHIFT_16M << 8) : 0;
-    case 1:
-      return SHIFT_64K | (SHIFT_64K << 8);
     case 3:
       return lp == 0x03 ? SHIFT_16G | (SHIFT_16G << 8) : 0;
     case 7:

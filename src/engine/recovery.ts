@@ -171,7 +171,7 @@ function mendReader(): void {
   store<u32>(self + JOURNAL_READER, 0);
   let open = 0;
   for (let i: u32 = 0; i < READERS_MAX; i++) if (load<i32>(readerAddress(i) + READER_STATE) != READER_FREE) open++;
-  atomic.store<i32>(MOD_INTEREST, open);
+  atomic.store<u8>(MOD_INTEREST, <u8>open);
 }
 
 function unread(reader: usize): void {
@@ -192,7 +192,7 @@ function mendInvalidation(): void {
   for (let p: u32 = 0; p < PROCESSORS_MAX; p++) {
     if (load<u32>(PROCESSORS + PROCESSOR_BYTES * <usize>p + JOURNAL_INVALIDATING) != 0) running++;
   }
-  atomic.store<i32>(INVALIDATE_IN_PROGRESS, running);
+  atomic.store<u8>(INVALIDATE_IN_PROGRESS, <u8>running);
 }
 
 /** A change of the table: completed where the gate is closed for it and it has begun to show, else given back. */

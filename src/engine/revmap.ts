@@ -37,23 +37,34 @@ const SPINS: u32 = 200;
 const WAIT_NANOS: i64 = 20000;
 
 /** Takes the chain lock, waiting for it. Gives the rmap word without the lock. */
+@inline
 export function lockChain(rmap: usize): u64 {
-  let spins: u32 = 0;
   yieldPoint(AT_CHAIN_LOCK);
-  for (;;) {
-    const word = atomic.load<u64>(rmap);
-    if ((word & RMAP_LOCK) == 0) {
-      journalChain(rmap);
-      if (atomic.cmpxchg<u64>(rmap, word, word | RMAP_LOCK) == word) {
-        yieldPoint(AT_CHAIN_LOCKED);
-        return word;
-      }
-    }
-    if (spins++ == 0) count(COUNT_CHAIN_WAITS, 1);
+  const word = atomic.load<u64>(rmap);
+  if (!tryLockChain(rmap, word)) return lockChainContended(rmap);
+  yieldPoint(AT_CHAIN_LOCKED);
+  return word;
+}
+
+/** `word`: what the rmap word was just now. */
+@inline
+function tryLockChain(rmap: usize, word: u64): bool {
+  if ((word & RMAP_LOCK) != 0) return false;
+  journalChain(rmap);
+  return atomic.cmpxchg<u64>(rmap, word, word | RMAP_LOCK) == word;
+}
+
+function lockChainContended(rmap: usize): u64 {
+  count(COUNT_CHAIN_WAITS, 1);
+  let spins: u32 = 0;
+  let word: u64;
+  do {
     mayWait();
-    if (spins >= SPINS) giveCoreAway(rmap + 4, <i32>(word >> 32), WAIT_NANOS);
-  }
-  return 0;
+    word = atomic.load<u64>(rmap);
+    if (++spins >= SPINS && (word & RMAP_LOCK) != 0) giveCoreAway(rmap + 4, <i32>(word >> 32), WAIT_NANOS);
+  } while (!tryLockChain(rmap, word));
+  yieldPoint(AT_CHAIN_LOCKED);
+  return word;
 }
 
 /** Releases the chain lock; the rmap word becomes `word`. */
@@ -104,13 +115,13 @@ export function unlinkFromChain(word: u64, ptex: u64): u64 {
 /** The stores of an unlink. May be done again from the start, with the same words. */
 @inline
 export function linkAround(word: u64, ptex: u64, forw: u32, back: u32): u64 {
+  // The only one of its chain, as most are.
+  if (<u64>forw == ptex) return word & ~(RMAP_PRESENT | RMAP_INDEX);
   yieldPoint(AT_CHAIN_LINK);
   store<u32>(revmapAddress(forw), back, BACK);
   yieldPoint(AT_CHAIN_LINK);
   store<u32>(revmapAddress(back), forw, FORW);
-  if ((word & RMAP_INDEX) != ptex) return word;
-  if (<u64>forw == ptex) return word & ~(RMAP_PRESENT | RMAP_INDEX);
-  return (word & ~RMAP_INDEX) | <u64>forw;
+  return (word & RMAP_INDEX) == ptex ? (word & ~RMAP_INDEX) | <u64>forw : word;
 }
 
 /** The next entry of a chain that the caller has locked. */

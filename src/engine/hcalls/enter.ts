@@ -33,15 +33,15 @@ import {
 import { lockHpte, tryLockHpte, unlockHpte } from '../hpte-lock';
 import { journalAnswer } from '../journal';
 import {
-  COUNT_SECOND_PASS, MODE, PTEX_COUNT, SLOT_BACKING_SHIFT, SLOT_MEMORY, SLOT_SEARCH, SLOT_SEARCH_LINEARIZABLE,
-  SLOT_SEARCH_ONE_PASS, hpteAddress,
+  COUNT_SECOND_PASS, HOST_PAGE_SHIFT, MODE, PTEX_COUNT, SLOT_BACKING_SHIFT, SLOT_MEMORY, SLOT_SEARCH, SLOT_SEARCH_LINEARIZABLE,
+  SLOT_SEARCH_ONE_PASS, hpteAddress, ptexOf,
 } from '../memory-map';
 import {
   HOST_CACHE_INHIBITED, HOST_PRESENT, HOST_WRITABLE, frameOf, hostState, markDirty, memoryOf, rmapOf,
   slotHoldsPages, slotNumber, slotOf,
 } from '../memslots';
 import { hostChangedSince, hostSequence } from '../host/invalidation';
-import { SHIFT_64K, pageAddress, pageShifts } from '../page-sizes';
+import { SHIFT_64K, actualPageShift, pageAddress } from '../page-sizes';
 import { RMAP_RC_SHIFT, appendToChain, lockChain, unlockChain } from '../revmap';
 import {
   RULE_BACKING_TOO_SMALL, RULE_B_RESERVED, RULE_ENTERED, RULE_ENTERED_ABSENT, RULE_ENTERED_MMIO, RULE_GROUP_FULL,
@@ -49,18 +49,15 @@ import {
   RULE_WIMG_CACHE_INHIBITED, RULE_ZERO_TOO_BIG,
 } from '../rules';
 import { H_FUNCTION, H_PARAMETER, H_PTEG_FULL, H_SUCCESS, H_TOO_BIG } from '../status';
-import { answerWords, because, becauseDetail, count } from '../this-processor';
+import { answerWords, because, becauseDetail, count, explaining } from '../this-processor';
 import { AT_REAL, AT_SLOT, yieldPoint } from '../yield-point';
 
 const SLOTS: u64 = 8;
-const NO_SLOT: u64 = ~(<u64>0);
 
 /** The entry being made: its words in guest form, and the frame to chain it to (0: MMIO, or the page is absent). */
 let newV: u64 = 0;
 let newR: u64 = 0;
-let newGpa: u64 = 0;
 let newRmap: usize = 0;
-let newSequence: u64 = 0;
 /** Size of the page of backed memory to zero before the entry is visible; 0: none. */
 let newZeroShift: u32 = 0;
 /** Which pass found the slot, and the journal's record of its lock. */
@@ -68,79 +65,78 @@ let newPass: u64 = 0;
 let newRecord: u32 = 0;
 
 /** in: flags, ptex, dword 0, dword 1. out: the ptex used. */
+@inline
 export function enter(args: usize, results: usize): i32 {
   return insert(load<u64>(args), load<u64>(args, 8), load<u64>(args, 16), load<u64>(args, 24), results);
 }
 
 /** Also how a table stream is loaded: `results` 0 then, because the entry is not what is answered. */
+@inline
 export function insert(flags: u64, ptex: u64, v: u64, r: u64, results: usize): i32 {
-  const status = compose(flags, ptex, v, r);
-  if (status != H_SUCCESS) return status;
-  newRecord = 0;
-  const slot = (flags & H_EXACT) != 0 ? lockThatSlot(ptex) : lockFreeSlot(ptex & ~(SLOTS - 1));
-  if (slot == NO_SLOT) return H_PTEG_FULL;
-  if (results != 0) {
-    store<u64>(results, slot);
-    answerWords(1);
-  }
-  publish(slot, r & ~HPTE_R_TS, results != 0);
-  return H_SUCCESS;
-}
-
-/** All that is decided before a slot is looked for: the words of the real entry. */
-function compose(flags: u64, ptex: u64, v: u64, r: u64): i32 {
   if (load<u32>(MODE) == 0) return refuse(H_FUNCTION, RULE_NO_TABLE, 0, 0);
   if ((v & HPTE_V_B) > HPTE_V_1TB_SEG) return refuse(H_PARAMETER, RULE_B_RESERVED, v >> 62, 0);
-  const shift = pageShifts(v, r) >> 8;
+  const shift = actualPageShift(v, r);
   if (shift == 0) return refuse(H_PARAMETER, RULE_PAGE_SIZE_UNKNOWN, (v & HPTE_V_LARGE) >> 2, (r >> 12) & 0xff);
-  newV = v & ~(HPTE_V_HVLOCK | HPTE_V_TAKEN);
-  newR = r & ~HPTE_R_TS;
-  newGpa = pageAddress(r, shift);
+  const gpa = pageAddress(r, shift);
+  // ORDER: before the host page is looked at; publish() asks again under the chain lock.
+  const sequence = hostSequence();
+  const memslot = slotOf(gpa);
   newRmap = 0;
   newZeroShift = 0;
-  newPass = 1;
-  // ORDER: before the host page is looked at; publish() asks again under the chain lock.
-  newSequence = hostSequence();
-  const memslot = slotOf(newGpa);
   if (memslot == 0) {
-    newV |= HPTE_V_ABSENT;
-    newR |= HPTE_R_KEY;
+    newV = bare(v) | HPTE_V_ABSENT;
+    newR = (r & ~HPTE_R_TS) | HPTE_R_KEY;
   } else {
-    const status = composeMemory(memslot, shift, (flags & H_ZERO_PAGE) != 0);
+    const status = composeMemory(memslot, gpa, shift, sequence, v, r, (flags & H_ZERO_PAGE) != 0);
     if (status != H_SUCCESS) return status;
   }
   const entries = load<u64>(PTEX_COUNT);
   if (ptex >= entries) return refuse(H_PARAMETER, RULE_PTEX_RANGE, ptex, entries);
+  newPass = 1;
+  newRecord = 0;
+  const entry = (flags & H_EXACT) != 0 ? lockThatSlot(ptex) : lockFreeSlot(ptex & ~(SLOTS - 1));
+  if (entry == 0) return H_PTEG_FULL;
+  publish(entry, gpa, sequence, r & ~HPTE_R_TS, results);
   return H_SUCCESS;
 }
 
+/** dword 0 without what a guest has no say in. */
+@inline
+function bare(v: u64): u64 {
+  return v & ~(HPTE_V_HVLOCK | HPTE_V_TAKEN);
+}
+
 /** The real words of an entry that maps memory: host page, absence, read-only, cacheability. */
-function composeMemory(memslot: usize, shift: u32, zero: bool): i32 {
-  if (!slotHoldsPages(memslot, shift)) {
+@inline
+function composeMemory(memslot: usize, gpa: u64, shift: u32, sequence: u64, v: u64, r: u64, zero: bool): i32 {
+  if (shift > load<u32>(HOST_PAGE_SHIFT) && !slotHoldsPages(memslot, shift)) {
     return refuse(H_PARAMETER, RULE_SLOT_MISALIGNED, slotNumber(memslot), shift);
   }
   const backingShift = load<u32>(memslot + SLOT_BACKING_SHIFT);
   if (backingShift < shift) return refuse(H_PARAMETER, RULE_BACKING_TOO_SMALL, backingShift, shift);
-  const frame = frameOf(memslot, newGpa);
-  const host = hostState(memslot, frame);
-  const present = (host & HOST_PRESENT) != 0 && !hostChangedSince(newSequence);
-  const kept = newR & (HPTE_R_KEY | HPTE_R_PP0 | ((<u64>1 << <u64>shift) - 1));
-  if (present) {
-    if ((host & HOST_WRITABLE) == 0 && isWritable(newR)) newR = madeReadOnly(kept);
-    else newR = kept;
-    newR |= newGpa + HOST_FRAME_OFFSET;
-    newV |= HPTE_V_VALID;
+  const frame = frameOf(memslot, gpa);
+  let host = hostState(memslot, frame);
+  let real = r & (HPTE_R_KEY | HPTE_R_PP0 | ((<u64>1 << <u64>shift) - 1));
+  if ((host & HOST_PRESENT) != 0 && !hostChangedSince(sequence)) {
+    if ((host & HOST_WRITABLE) == 0 && isWritable(r)) real = madeReadOnly(real);
+    real |= gpa + HOST_FRAME_OFFSET;
+    newV = bare(v) | HPTE_V_VALID;
     newRmap = rmapOf(memslot, frame);
   } else {
     // Key bits 0 tell a page that is away from MMIO, whose real key is all ones.
-    newR = kept & ~HPTE_R_KEY;
-    newV |= HPTE_V_ABSENT;
+    real &= ~HPTE_R_KEY;
+    newV = bare(v) | HPTE_V_ABSENT;
+    host = 0;
   }
-  const inhibited = present && (host & HOST_CACHE_INHIBITED) != 0;
-  if (!cacheabilityFits(newR, inhibited)) {
-    if (inhibited) return refuse(H_PARAMETER, RULE_WIMG_CACHE_INHIBITED, (newR & HPTE_R_WIMG) >> 3, newGpa);
-    newR = (newR & ~(HPTE_R_W | HPTE_R_I | HPTE_R_G)) | HPTE_R_M;
+  // Nearly every page is plain memory, mapped as such: nothing to look into.
+  if ((((real & HPTE_R_WIMG) ^ HPTE_R_M) | <u64>(host & HOST_CACHE_INHIBITED)) != 0) {
+    const inhibited = (host & HOST_CACHE_INHIBITED) != 0;
+    if (!cacheabilityFits(real, inhibited)) {
+      if (inhibited) return refuse(H_PARAMETER, RULE_WIMG_CACHE_INHIBITED, (real & HPTE_R_WIMG) >> 3, gpa);
+      real = (real & ~(HPTE_R_W | HPTE_R_I | HPTE_R_G)) | HPTE_R_M;
+    }
   }
+  newR = real;
   // DIFFERS: KVM HV ignores H_ZERO_PAGE; where guest memory is kept the page is zeroed as PAPR asks.
   if (zero && load<u32>(memslot + SLOT_MEMORY) != 0) {
     if (shift > SHIFT_64K) return refuse(H_TOO_BIG, RULE_ZERO_TOO_BIG, shift, 0);
@@ -157,41 +153,48 @@ export function cacheabilityFits(r: u64, inhibited: bool): bool {
 }
 
 /** H_EXACT: locks that slot if it is free. A failed try means only that somebody had it: look again, waiting. */
-function lockThatSlot(ptex: u64): u64 {
+function lockThatSlot(ptex: u64): usize {
   const entry = hpteAddress(ptex);
-  if (tryLockHpte(entry, HPTE_V_HVLOCK | HPTE_V_TAKEN)) return ptex;
+  if (tryLockHpte(entry, HPTE_V_HVLOCK | HPTE_V_TAKEN)) return entry;
   if (load<u32>(SLOT_SEARCH) == SLOT_SEARCH_ONE_PASS) {
     because(RULE_SLOT_OCCUPIED, ptex, guestV(load<u64>(entry), load<u64>(entry, 8)) & ~HPTE_V_HVLOCK);
-    return NO_SLOT;
+    return 0;
   }
   newPass = 2;
   const v = lockHpte(entry);
-  if ((v & HPTE_V_TAKEN) == 0) return ptex;
+  if ((v & HPTE_V_TAKEN) == 0) return entry;
   because(RULE_SLOT_OCCUPIED, ptex, guestV(v, load<u64>(entry, 8)) & ~HPTE_V_HVLOCK);
   unlockHpte(entry, v);
-  return NO_SLOT;
+  return 0;
 }
 
 /** Locks a free slot of the group at `first`: one try each, then the pass that cannot be fooled. */
-function lockFreeSlot(first: u64): u64 {
+@inline
+function lockFreeSlot(first: u64): usize {
   let entry = hpteAddress(first);
-  for (let i: u64 = 0; i < SLOTS; i++, entry += 16) {
+  const end = entry + (<usize>SLOTS << 4);
+  for (; entry < end; entry += 16) {
     yieldPoint(AT_SLOT);
     // RACE: a plain look to pass taken slots by without a locked instruction; tryLockHpte looks again.
-    if ((load<u64>(entry) & HPTE_V_VALID) == 0 && tryLockHpte(entry, HPTE_V_HVLOCK | HPTE_V_TAKEN)) return first + i;
+    if ((load<u64>(entry) & HPTE_V_VALID) == 0 && tryLockHpte(entry, HPTE_V_HVLOCK | HPTE_V_TAKEN)) return entry;
   }
+  return lockFreeSlotAgain(first);
+}
+
+/** The first pass found nothing: the second one, or what stood in its place in older protocols. */
+function lockFreeSlotAgain(first: u64): usize {
   const search = load<u32>(SLOT_SEARCH);
   return search == SLOT_SEARCH_LINEARIZABLE ? lockFreeSlotForSure(first) : lockFreeSlotAsBefore(first, search);
 }
 
 /** The older protocols: the group is full (one pass), or each slot is locked, looked at and unlocked (two passes). */
-function lockFreeSlotAsBefore(first: u64, search: u32): u64 {
+function lockFreeSlotAsBefore(first: u64, search: u32): usize {
   count(COUNT_SECOND_PASS, 1);
   newPass = 2;
   for (let i: u64 = 0; i < SLOTS && search != SLOT_SEARCH_ONE_PASS; i++) {
     const entry = hpteAddress(first + i);
     const v = lockHpte(entry);
-    if ((v & HPTE_V_TAKEN) == 0) return first + i;
+    if ((v & HPTE_V_TAKEN) == 0) return entry;
     unlockHpte(entry, v);
   }
   // RACE: what stands in the slots by now; the answer was decided on what stood there at eight instants.
@@ -200,43 +203,54 @@ function lockFreeSlotAsBefore(first: u64, search: u32): u64 {
     const entry = hpteAddress(first + i);
     becauseDetail(<u32>i + 1, guestV(load<u64>(entry), load<u64>(entry, 8)) & ~HPTE_V_HVLOCK);
   }
-  return NO_SLOT;
+  return 0;
 }
 
 /** Keeps every taken slot locked until it meets a free one or holds all eight. Returns with the free one locked only. */
-function lockFreeSlotForSure(first: u64): u64 {
+function lockFreeSlotForSure(first: u64): usize {
   count(COUNT_SECOND_PASS, 1);
   newPass = 2;
   let held: u64 = 0;
   while (held < SLOTS && (lockHpte(hpteAddress(first + held), <u32>held) & HPTE_V_TAKEN) != 0) held++;
   newRecord = <u32>held;
-  const found = held < SLOTS ? first + held : NO_SLOT;
-  if (found == NO_SLOT) because(RULE_GROUP_FULL, first >> 3);
+  const found = held < SLOTS ? hpteAddress(first + held) : 0;
+  if (found == 0) because(RULE_GROUP_FULL, first >> 3);
   for (let i: u64 = 0; i < held; i++) {
     const entry = hpteAddress(first + i);
     const v = load<u64>(entry);
-    if (found == NO_SLOT) becauseDetail(<u32>i + 1, guestV(v, load<u64>(entry, 8)) & ~HPTE_V_HVLOCK);
+    if (found == 0) becauseDetail(<u32>i + 1, guestV(v, load<u64>(entry, 8)) & ~HPTE_V_HVLOCK);
     unlockHpte(entry, v, <u32>i);
   }
   return found;
 }
 
-/** Fills the slot, which the caller has locked, links it to its frame, and unlocks it by making it visible. */
-function publish(ptex: u64, guest: u64, answers: bool): void {
-  const entry = hpteAddress(ptex);
-  if (newZeroShift != 0) {
-    memory.fill(memoryOf(newGpa), 0, <usize>1 << newZeroShift);
-    markDirty(slotOf(newGpa), newGpa, newZeroShift);
+/**
+ * Fills the slot, which the caller has locked, links it to its frame, and unlocks it by making it visible. `guest`: its
+ * guest_rpte; `results`: where its ptex is answered, or 0.
+ */
+@inline
+function publish(entry: usize, gpa: u64, sequence: u64, guest: u64, results: usize): void {
+  const ptex = ptexOf(entry);
+  if (results != 0) {
+    store<u64>(results, ptex);
+    answerWords(1);
   }
+  if (newZeroShift != 0) zeroPage(gpa);
   setGuestRpte(ptex, guest);
   noteModification(ptex);
-  if (newRmap != 0) linkUnlessHostChanged(ptex);
-  explainEntered(ptex);
+  const rmap = newRmap;
+  if (rmap != 0) linkUnlessHostChanged(rmap, ptex, sequence);
+  if (explaining) explainEntered(ptex, gpa);
   yieldPoint(AT_REAL);
   store<u64>(entry, tableR(newV, newR), 8);
-  if (answers) journalAnswer(H_SUCCESS, 1);
+  if (results != 0) journalAnswer(H_SUCCESS, 1);
   // ORDER: dword 1 before dword 0, so that whoever sees VALID sees the whole entry.
   unlockHpte(entry, tableV(newV), newRecord);
+}
+
+function zeroPage(gpa: u64): void {
+  memory.fill(memoryOf(gpa), 0, <usize>1 << newZeroShift);
+  markDirty(slotOf(gpa), gpa, newZeroShift);
 }
 
 /**
@@ -244,21 +258,22 @@ function publish(ptex: u64, guest: u64, answers: bool): void {
  * If the host took the page away since we looked, its notifier may have passed this chain already: the entry then
  * becomes ABSENT. ORDER: asked under the chain lock, which the notifier takes for every frame after it counted.
  */
-function linkUnlessHostChanged(ptex: u64): void {
-  const word = lockChain(newRmap);
-  if (hostChangedSince(newSequence)) {
-    unlockChain(newRmap, word);
+@inline
+function linkUnlessHostChanged(rmap: usize, ptex: u64, sequence: u64): void {
+  const word = lockChain(rmap);
+  if (hostChangedSince(sequence)) {
+    unlockChain(rmap, word);
     newV = (newV & ~HPTE_V_VALID) | HPTE_V_ABSENT;
     newR &= ~HPTE_R_KEY;
-    return;
+  } else {
+    newR &= ~HPTE_R_RC | (word >> RMAP_RC_SHIFT);
+    unlockChain(rmap, appendToChain(word, ptex));
   }
-  newR &= ~HPTE_R_RC | (word >> RMAP_RC_SHIFT);
-  unlockChain(newRmap, appendToChain(word, ptex));
 }
 
-function explainEntered(ptex: u64): void {
+function explainEntered(ptex: u64, gpa: u64): void {
   if ((newV & HPTE_V_VALID) != 0) because(RULE_ENTERED, ptex, newPass);
-  else because((newR & HPTE_R_KEY) == HPTE_R_KEY ? RULE_ENTERED_MMIO : RULE_ENTERED_ABSENT, ptex, newGpa);
+  else because((newR & HPTE_R_KEY) == HPTE_R_KEY ? RULE_ENTERED_MMIO : RULE_ENTERED_ABSENT, ptex, gpa);
 }
 
 function refuse(status: i32, rule: u32, detail0: u64, detail1: u64): i32 {

@@ -52,7 +52,7 @@ export function openReader(start: u64, flags: u64, results: usize): bool {
     store<u32>(reader + READER_FLAGS, <u32>flags);
     store<u32>(reader + READER_FIRST_PASS, 1);
     store<u64>(reader + READER_INDEX, start);
-    atomic.add<i32>(MOD_INTEREST, 1);
+    atomic.add<u8>(MOD_INTEREST, 1);
     yieldPoint(AT_READER);
     store<u64>(results, i);
     journalAnswer(H_SUCCESS, 1);
@@ -67,7 +67,7 @@ export function openReader(start: u64, flags: u64, results: usize): bool {
 export function closeReader(id: u64, results: usize): bool {
   const reader = takeReader(id, READING_CLOSE);
   if (reader == 0) return false;
-  atomic.sub<i32>(MOD_INTEREST, 1);
+  atomic.sub<u8>(MOD_INTEREST, 1);
   yieldPoint(AT_READER);
   store<u64>(results, 0);
   journalAnswer(H_SUCCESS, 1);

@@ -19,19 +19,19 @@ export function hostSequence(): u64 {
 @inline
 export function hostChangedSince(sequence: u64): bool {
   yieldPoint(AT_READ);
-  return atomic.load<i32>(INVALIDATE_IN_PROGRESS) != 0 || atomic.load<u64>(INVALIDATE_SEQ) != sequence;
+  return (<u64>atomic.load<u8>(INVALIDATE_IN_PROGRESS) | (atomic.load<u64>(INVALIDATE_SEQ) ^ sequence)) != 0;
 }
 
 export function beginInvalidation(): void {
   store<u32>(self + JOURNAL_INVALIDATING, 1);
   yieldPoint(AT_HOST);
-  atomic.add<i32>(INVALIDATE_IN_PROGRESS, 1);
+  atomic.add<u8>(INVALIDATE_IN_PROGRESS, 1);
 }
 
 export function endInvalidation(): void {
   yieldPoint(AT_HOST);
   atomic.add<u64>(INVALIDATE_SEQ, 1);
   yieldPoint(AT_HOST);
-  atomic.sub<i32>(INVALIDATE_IN_PROGRESS, 1);
+  atomic.sub<u8>(INVALIDATE_IN_PROGRESS, 1);
   store<u32>(self + JOURNAL_INVALIDATING, 0);
 }
