@@ -30,6 +30,7 @@ import {
 import { JOURNAL_STREAM, answerOf, isAnswerWaiting, journalAnswerTaken } from './journal';
 import { EXPLAIN_BIT, RECORD_HEADER_BYTES, RECORD_VERSION, recordBytes, recordOpcode, recordWords } from './records';
 import { answerWords, because, beginRecord, beginStream, count, recordAt, resultWords, self } from './this-processor';
+import { touchAhead, touchingPays } from './touch-ahead';
 import { AT_ANSWER, AT_FRAME, yieldPoint } from './yield-point';
 
 /** The whole head of the two commonest records, which are well-formed if they look like this. */
@@ -192,8 +193,10 @@ function runFrame(item: usize, quantum: u32): u32 {
   /** From a record's address to its place in the ring. */
   const toPlace = head + <u32>ITEM_HEADER_BYTES - <u32>records;
   let record = records + <usize>frameProgress(head);
+  let touchedTo = touchingPays() ? record : end;
   let left = quantum;
   while (record < end) {
+    if (record >= touchedTo) touchedTo = touchAhead(record, end);
     const recordHead = load<u32>(record);
     const need = roomNeeded(record, recordHead);
     if (<i32>(roomEnd - itemEnd) < <i32>need && !findRoom(need)) {
