@@ -111,7 +111,7 @@ function openStream(
   const { pool, map, number, memory } = state.site;
   if (!state.processors.has(processor)) {
     state.processors.add(processor);
-    attachGuest(processor, number, memory);
+    attachGuest(processor, number, memory, map);
   }
   const slot = freeSlot(state);
   const rings = streamMemory(memory.buffer, map, slot);

@@ -48,8 +48,14 @@ export function guestsOn(pool: Pool, module: WebAssembly.Module, log: Logger): G
     removals: new Map(),
     closing: undefined,
   };
+  pool.onSuccession = ({ index }, error) => {
+    log.error({ err: error, processor: index }, 'a processor died: its successor goes on');
+  };
   pool.onDeath = (processor, error) => {
-    log.fatal({ err: error, processor: processor.index }, 'a processor died: its guests fail');
+    log.fatal(
+      { err: error, processor: processor.index },
+      'a processor dies again and again: its guests fail',
+    );
     for (const guest of byName.values()) {
       if (guest.isOn(processor)) guest.fail(`processor ${processor.index} died: ${error.message}`);
     }

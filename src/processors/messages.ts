@@ -21,8 +21,23 @@ export type FromProcessor =
   | { readonly kind: 'stream-detached'; readonly stream: number }
   | { readonly kind: 'guest-detached'; readonly guest: number };
 
+/** What a dead processor had, as the main thread knows it: what its successor goes on with. */
+export interface Inheritance {
+  readonly guests: readonly { readonly guest: number; readonly memory: WebAssembly.Memory }[];
+  readonly streams: readonly {
+    readonly stream: number;
+    readonly guest: number;
+    readonly slot: number;
+    /** Detaching was asked for. */
+    readonly leaving: boolean;
+  }[];
+  /** Detaching was asked for. */
+  readonly leavingGuests: readonly number[];
+}
+
 /** What a processor is born with. */
 export interface ProcessorBirth {
+  readonly inheritance: Inheritance;
   readonly index: number;
   readonly module: WebAssembly.Module;
   /** Its own bell, and the main thread's. */

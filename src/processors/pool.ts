@@ -1,42 +1,69 @@
 /**
- * The processors of a daemon, seen from the main thread: starting them, pinning streams, noticing that one died.
+ * The processors of a daemon, seen from the main thread: starting them, pinning streams, replacing one that died.
  *
  * What a processor does is in processor.ts; what is said to it in messages.ts. Main thread only.
  */
 import { once } from 'node:events';
 import { Worker } from 'node:worker_threads';
-import { newBell, ringFor, ringForMail, ringForRoom } from '../rings/wakeups.ts';
+import type { MemoryMap } from '../rings/engine.ts';
+import { newBell, resetBell, ringFor, ringForMail, ringForRoom } from '../rings/wakeups.ts';
 import type { Bell } from '../rings/wakeups.ts';
 import { listenToBell } from './completions.ts';
 import type { CompletionListener } from './completions.ts';
+import {
+  forgetGuest,
+  forgetStream,
+  inheritanceOf,
+  markDead,
+  newEstate,
+  noteGuest,
+  noteMessage,
+} from './estate.ts';
+import type { Estate } from './estate.ts';
 import type { FromProcessor, ProcessorBirth, ToProcessor } from './messages.ts';
 
 /** How long a processor may take to load before the daemon gives up starting. */
 const START_MILLIS = 30_000;
+/** Lives in a row that end before the processor is ready: a defect that the next life would meet too. */
+const LIVES_LOST_MAX = 5;
 
 export interface Processor {
   readonly index: number;
   readonly bell: Bell;
-  readonly worker: Worker;
+  readonly estate: Estate;
+  worker: Worker;
   alive: boolean;
   /** Streams pinned to it, of all guests. */
   streams: number;
+  livesLost: number;
 }
 
 export interface Pool {
+  readonly module: WebAssembly.Module;
+  readonly mainBell: Bell;
   readonly processors: readonly Processor[];
   readonly completions: CompletionListener;
   /** Promises of detachments, by what is awaited. */
   readonly waiting: Map<string, () => void>;
-  /** A processor ended although nobody stopped it: its streams answer nothing more. Set by who owns the guests. */
+  /** A processor's thread ended although nobody stopped it; its successor starts. Set by who owns the guests. */
+  onSuccession: (processor: Processor, error: Error) => void;
+  /** A processor is given up: its streams answer nothing more. Set by who owns the guests. */
   onDeath: (processor: Processor, error: Error) => void;
 }
 
 export async function startPool(module: WebAssembly.Module, count: number): Promise<Pool> {
   const mainBell = newBell();
-  const processors = Array.from({ length: count }, (_, index) =>
-    startProcessor({ index, module, bell: newBell(), mainBell }),
-  );
+  const processors = Array.from({ length: count }, (_, index) => {
+    const [bell, estate] = [newBell(), newEstate()];
+    const worker = startThread({
+      index,
+      module,
+      bell,
+      mainBell,
+      inheritance: inheritanceOf(estate),
+    });
+    return { index, bell, estate, worker, alive: true, streams: 0, livesLost: 0 };
+  });
   try {
     await Promise.all(
       processors.map(({ worker }) =>
@@ -48,9 +75,12 @@ export async function startPool(module: WebAssembly.Module, count: number): Prom
     throw error;
   }
   const pool: Pool = {
+    module,
+    mainBell,
     processors,
     completions: listenToBell(mainBell),
     waiting: new Map(),
+    onSuccession: () => {},
     onDeath: () => {},
   };
   for (const processor of processors) watch(pool, processor);
@@ -58,38 +88,53 @@ export async function startPool(module: WebAssembly.Module, count: number): Prom
 }
 
 /** It says `ready` when it is. */
-function startProcessor(birth: ProcessorBirth): Processor {
-  const { index, bell } = birth;
-  const worker = new Worker(new URL('./processor.ts', import.meta.url), {
+function startThread(birth: ProcessorBirth): Worker {
+  return new Worker(new URL('./processor.ts', import.meta.url), {
     workerData: birth,
-    name: `processor-${index}`,
+    name: `processor-${birth.index}`,
   });
-  return { index, bell, worker, alive: true, streams: 0 };
 }
 
 function watch(pool: Pool, processor: Processor): void {
   let error = new Error('the thread ended without an error');
-  processor.worker.on('message', (message: FromProcessor) =>
-    hear(pool.waiting, processor, message),
-  );
+  processor.worker.on('message', (message: FromProcessor) => hear(pool, processor, message));
   processor.worker.on('error', (thrown: Error) => {
     error = thrown;
   });
   processor.worker.on('exit', () => {
     if (!processor.alive) return;
+    processor.livesLost++;
+    if (processor.livesLost <= LIVES_LOST_MAX) return succeed(pool, processor, error);
     processor.alive = false;
     pool.onDeath(processor, error);
     releaseWaiting(pool.waiting, processor);
   });
 }
 
-function hear(
-  waiting: Map<string, () => void>,
-  processor: Processor,
-  message: FromProcessor,
-): void {
-  if (message.kind === 'stream-detached') settle(waiting, streamKey(processor, message.stream));
-  if (message.kind === 'guest-detached') settle(waiting, guestKey(processor, message.guest));
+/** Starts a thread that goes on where the dead one stopped. Its streams notice nothing but the time it takes. */
+function succeed(pool: Pool, processor: Processor, error: Error): void {
+  const { index, bell, estate } = processor;
+  pool.onSuccession(processor, error);
+  markDead(estate, index);
+  resetBell(bell);
+  const { module, mainBell } = pool;
+  const inheritance = inheritanceOf(estate);
+  processor.worker = startThread({ index, module, bell, mainBell, inheritance });
+  watch(pool, processor);
+}
+
+function hear(pool: Pool, processor: Processor, message: FromProcessor): void {
+  if (message.kind === 'ready') {
+    processor.livesLost = 0;
+    // A thread may have died between publishing answers and saying so.
+    for (const stream of processor.estate.streams.keys()) pool.completions.onNews[stream]?.();
+  } else if (message.kind === 'stream-detached') {
+    forgetStream(processor.estate, message.stream);
+    settle(pool.waiting, streamKey(processor, message.stream));
+  } else {
+    forgetGuest(processor.estate, message.guest);
+    settle(pool.waiting, guestKey(processor, message.guest));
+  }
 }
 
 function settle(waiting: Map<string, () => void>, key: string): void {
@@ -113,6 +158,7 @@ function guestKey(processor: Processor, guest: number): string {
 }
 
 function post(processor: Processor, message: ToProcessor): void {
+  noteMessage(processor.estate, message);
   processor.worker.postMessage(message);
   ringForMail(processor.bell);
 }
@@ -127,7 +173,13 @@ export function leastLoaded(pool: Pool): Processor | undefined {
   return least;
 }
 
-export function attachGuest(processor: Processor, guest: number, memory: WebAssembly.Memory): void {
+export function attachGuest(
+  processor: Processor,
+  guest: number,
+  memory: WebAssembly.Memory,
+  map: MemoryMap,
+): void {
+  noteGuest(processor.estate, guest, memory, map);
   post(processor, { kind: 'attach-guest', guest, memory });
 }
 

@@ -5,7 +5,7 @@
  * then slices of background work (preparing tables for a resize); then it sleeps on its bell.
  *
  * Invariants: a stream is in `ready` at most once. A stalled stream is in `stalled` and not in `ready`: it waits
- * until the main thread has taken answers. An exception is a bug: it ends the thread, and the pool fails its guests.
+ * until the main thread has taken answers. An exception is a bug: it ends the thread, and a successor goes on.
  */
 import { parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads';
 import { openEngine } from '../rings/engine.ts';
@@ -50,7 +50,7 @@ interface AttachedStream {
 
 if (parentPort === null) throw new Error('processor.ts runs as a worker thread');
 const port = parentPort;
-const { index, module, bell, mainBell } = workerData as ProcessorBirth;
+const { index, module, bell, mainBell, inheritance } = workerData as ProcessorBirth;
 
 const guests = new Map<number, AttachedGuest>();
 const streams = new Map<number, AttachedStream>();
@@ -69,6 +69,7 @@ const life = {
 work();
 
 function work(): void {
+  inherit();
   tell({ kind: 'ready' });
   let seen = -1;
   while (!life.stopped) {
@@ -80,6 +81,20 @@ function work(): void {
       for (const stream of stalled) resumeIfRoom(stream);
     }
     if (!runReady() && !runBackground() && !life.stopped) idle(seen);
+  }
+}
+
+/** Goes on where a dead predecessor stopped: its guests are put right first, then its streams are run. */
+function inherit(): void {
+  for (const { guest, memory } of inheritance.guests) attachGuest(guest, memory);
+  for (const { stream, guest, slot, leaving } of inheritance.streams) {
+    attachStream(stream, guest, slot);
+    if (leaving) detachStream(stream, false);
+  }
+  for (const guest of inheritance.leavingGuests) detachGuest(guest);
+  // A record that the predecessor was in the middle of, before any other record of that guest.
+  for (const stream of streams.values()) {
+    if (stream.guest.engine.calls.interruptedStream() === stream.slot + 1) runStream(stream, 1);
   }
 }
 
@@ -199,6 +214,7 @@ function obey(message: ToProcessor): void {
 function attachGuest(number: number, memory: WebAssembly.Memory): void {
   const engine = openEngine(module, memory);
   engine.calls.beProcessor(index);
+  engine.calls.recover();
   guests.set(number, { number, engine, buffer: memory.buffer, background: false });
 }
 

@@ -15,6 +15,7 @@ const GUEST_PAGES = 65535;
 
 /** What the rings, the guests and the tests need of the memory map. */
 const MAP_NAMES = [
+  'DEAD',
   'MODE',
   'TABLE_ORDER',
   'STREAMS',
@@ -66,6 +67,10 @@ export interface EngineCalls {
   beProcessor(index: number): void;
   /** Executes up to `quantum` records of a stream: their number, with the RUN_ bits. */
   run(stream: number, quantum: number): number;
+  /** Puts right what a dead predecessor of this processor left in the guest. Before anything else is run. */
+  recover(): void;
+  /** 1 + the stream that the predecessor was in the middle of, to be run first; 0: none. */
+  interruptedStream(): number;
   /** One bounded slice of resize preparation; 1 while more is to be done. */
   backgroundSlice(): number;
 }

@@ -128,6 +128,12 @@ export async function waking(bell: Bell, seen: number): Promise<void> {
   if (wait.async) await wait.value;
 }
 
+/** Makes a dead sleeper's bell good for its successor, who looks at everything first. Main thread only. */
+export function resetBell(bell: Bell): void {
+  Atomics.store(bell, ASLEEP, 0);
+  Atomics.store(bell, STALLED, 0);
+}
+
 export function mailOf(bell: Bell): number {
   return Atomics.load(bell, MAIL);
 }

@@ -4,7 +4,7 @@
  */
 import assert from 'node:assert/strict';
 import { pageSizeOf, fromIsa300 } from '../../schemas/hpte.ts';
-import type { TestGuest } from './harness.ts';
+import type { TableView } from '../failure/live-guest.ts';
 import { ABSENT, HVLOCK, V } from './pages.ts';
 
 /** In the upper half of an rmap word: a chain is there, and its lock is taken. */
@@ -14,7 +14,7 @@ const KEY = 0x3000_0000_0000_0e00n;
 const RPN = 0x0fff_ffff_ffff_f000n;
 
 /** Chains by guest frame number, the head first. Throws on anything that must not be. */
-export function checkTable(guest: TestGuest): Map<bigint, number[]> {
+export function checkTable(guest: TableView): Map<bigint, number[]> {
   assert.equal(guest.word32(guest.exports.GATE!), 0, 'the gate is left closed');
   assert.equal(guest.word32(guest.exports.RESIZE_LOCK!), 0, 'the resize lock is left taken');
   const chains = readChains(guest);
@@ -29,7 +29,7 @@ export function checkTable(guest: TestGuest): Map<bigint, number[]> {
   return chains;
 }
 
-function checkEntries(guest: TestGuest, chained: ReadonlyMap<number, bigint>): void {
+function checkEntries(guest: TableView, chained: ReadonlyMap<number, bigint>): void {
   const order = guest.order();
   let valid = 0;
   if (order !== 0) {
@@ -51,7 +51,7 @@ function checkEntries(guest: TestGuest, chained: ReadonlyMap<number, bigint>): v
 }
 
 /** Where the guest's view says the entry points. */
-function pageOf(guest: TestGuest, ptex: number): bigint {
+function pageOf(guest: TableView, ptex: number): bigint {
   const [v = 0n, r = 0n] = guest.entry(ptex);
   const dword0 = guest.config.isa300 ? fromIsa300(v, r).dword0 : v;
   const view = guest.revmap(ptex)[0]!;
@@ -59,14 +59,14 @@ function pageOf(guest: TestGuest, ptex: number): bigint {
   return ((view & RPN) >> BigInt(actual)) << BigInt(actual);
 }
 
-function checkValid(guest: TestGuest, ptex: number, gfn: bigint | undefined): void {
+function checkValid(guest: TableView, ptex: number, gfn: bigint | undefined): void {
   assert.equal(guest.entry(ptex)[0]! & ABSENT, 0n, `entry ${ptex} is VALID and ABSENT`);
   const wanted = pageOf(guest, ptex) / BigInt(guest.config.hostPageBytes);
   assert.equal(gfn, wanted, `entry ${ptex} is VALID: its chain`);
 }
 
 /** The real key of an ABSENT entry tells MMIO (all ones) from a page that is away (zero). */
-function checkAbsent(guest: TestGuest, ptex: number): void {
+function checkAbsent(guest: TableView, ptex: number): void {
   const key = guest.entry(ptex)[1]! & KEY;
   const gpa = pageOf(guest, ptex);
   const slots = guest.config.memslots ?? [{ base: 0n, bytes: guest.config.ramBytes ?? 0 }];
@@ -74,7 +74,7 @@ function checkAbsent(guest: TestGuest, ptex: number): void {
   assert.equal(key, memory ? 0n : KEY, `entry ${ptex} is ABSENT: its key`);
 }
 
-function readChains(guest: TestGuest): Map<bigint, number[]> {
+function readChains(guest: TableView): Map<bigint, number[]> {
   const { MEMSLOTS, MEMSLOT_BYTES, MEMSLOT_COUNT, SLOT_BASE, SLOT_LENGTH, SLOT_RMAP } =
     guest.exports;
   const chains = new Map<bigint, number[]>();
@@ -95,7 +95,7 @@ function readChains(guest: TestGuest): Map<bigint, number[]> {
 }
 
 /** Forward around the ring; each neighbour must point back. */
-function followChain(guest: TestGuest, head: number): number[] {
+function followChain(guest: TableView, head: number): number[] {
   const entries = guest.order() === 0 ? 0 : 2 ** (guest.order() - 4);
   const chain: number[] = [];
   let ptex = head;

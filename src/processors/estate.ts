@@ -1,0 +1,68 @@
+/**
+ * What a processor has: guests it knows and streams pinned to it, kept by the main thread so that a successor can go
+ * on with them when the processor dies. Main thread only.
+ */
+import type { MemoryMap } from '../rings/engine.ts';
+import type { Inheritance, ToProcessor } from './messages.ts';
+
+interface HeldStream {
+  readonly guest: number;
+  readonly slot: number;
+  leaving: boolean;
+}
+
+export interface Estate {
+  readonly guests: Map<number, { readonly memory: WebAssembly.Memory; readonly deadAt: number }>;
+  readonly streams: Map<number, HeldStream>;
+  readonly leavingGuests: Set<number>;
+}
+
+export function newEstate(): Estate {
+  return { guests: new Map(), streams: new Map(), leavingGuests: new Set() };
+}
+
+export function noteGuest(
+  estate: Estate,
+  guest: number,
+  memory: WebAssembly.Memory,
+  map: MemoryMap,
+): void {
+  estate.guests.set(guest, { memory, deadAt: map.DEAD });
+}
+
+/** What was said to the processor, in case it dies before it does it. */
+export function noteMessage(estate: Estate, message: ToProcessor): void {
+  if (message.kind === 'attach-stream') {
+    const { guest, slot } = message;
+    estate.streams.set(message.stream, { guest, slot, leaving: false });
+  } else if (message.kind === 'detach-stream') {
+    const held = estate.streams.get(message.stream);
+    if (held !== undefined) held.leaving = true;
+  } else if (message.kind === 'detach-guest') {
+    estate.leavingGuests.add(message.guest);
+  }
+}
+
+export function forgetStream(estate: Estate, stream: number): void {
+  estate.streams.delete(stream);
+}
+
+export function forgetGuest(estate: Estate, guest: number): void {
+  estate.guests.delete(guest);
+  estate.leavingGuests.delete(guest);
+}
+
+/** Says in each guest's memory that the processor's thread is gone. ORDER: before its successor starts. */
+export function markDead(estate: Estate, processor: number): void {
+  for (const { memory, deadAt } of estate.guests.values()) {
+    Atomics.or(new BigInt64Array(memory.buffer, deadAt, 1), 0, 1n << BigInt(processor));
+  }
+}
+
+export function inheritanceOf(estate: Estate): Inheritance {
+  return {
+    guests: [...estate.guests].map(([guest, { memory }]) => ({ guest, memory })),
+    streams: [...estate.streams].map(([stream, held]) => ({ stream, ...held })),
+    leavingGuests: [...estate.leavingGuests],
+  };
+}
