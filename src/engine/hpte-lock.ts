@@ -13,8 +13,8 @@
 import { mayWait } from './gate';
 import { HPTE_V_HVLOCK } from './hpte';
 import { journalLinkSettled, journalReleased, journalTaking } from './journal';
-import { COUNT_LOCK_WAITS } from './memory-map';
-import { count } from './this-processor';
+import { COUNT_LOCK_WAITS, WAITING_FOR } from './memory-map';
+import { count, self } from './this-processor';
 import { AT_LOCK, AT_LOCKED, AT_UNLOCK, AT_UNLOCKED, attemptFails, giveCoreAway, yieldPoint } from './yield-point';
 
 /** Looks at a taken lock this often before the core is given away: longer than any holder runs undisturbed. */
@@ -56,10 +56,13 @@ export function awaitUnlocked(entry: usize): void {
   for (let spins: u32 = 0; ; spins++) {
     mayWait();
     const v = atomic.load<u64>(entry);
-    if ((v & HPTE_V_HVLOCK) == 0) return;
+    if ((v & HPTE_V_HVLOCK) == 0) break;
+    if (spins < SPINS) continue;
+    store<u64>(self + WAITING_FOR, entry);
     // The holder was preempted: give it this core. Nobody notifies; the wait ends by its time or because v changed.
-    if (spins >= SPINS) giveCoreAway(entry, <i32>v, WAIT_NANOS);
+    giveCoreAway(entry, <i32>v, WAIT_NANOS);
   }
+  store<u64>(self + WAITING_FOR, 0);
 }
 
 /** Releases the lock; dword 0 becomes `v` without HVLOCK. */

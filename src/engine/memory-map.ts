@@ -133,6 +133,8 @@ export const COUNT_RECORDS: usize = 88;
 export const COUNT_LOCK_WAITS: usize = 96;
 export const COUNT_CHAIN_WAITS: usize = 104;
 export const COUNT_SECOND_PASS: usize = 112;
+/** u64: address of the entry (or rmap word) whose lock it has waited for for long, 0: none. For people to see. */
+export const WAITING_FOR: usize = 120;
 /** u64: the rule that gave the last explained answer (rules.ts), then RULE_DETAILS words about it. */
 export const RULE: usize = 256;
 export const RULE_DETAILS: u32 = 9;

@@ -10,6 +10,7 @@ import { problem } from '../../schemas/problems.ts';
 import type { AnswerRecord, RequestRecord } from '../../schemas/records.ts';
 import { attachGuest, detachGuest, leastLoaded } from '../processors/pool.ts';
 import type { Pool, Processor } from '../processors/pool.ts';
+import type { WatchedGuest } from '../processors/stuck.ts';
 import type { Engine } from '../rings/engine.ts';
 import { resetStream, streamMemory } from '../rings/stream-memory.ts';
 import { endProblem, openCaller } from './caller.ts';
@@ -30,6 +31,7 @@ export interface GuestSite {
 
 /** What the registry may do with a guest beside the transports. */
 export interface OwnedGuest extends Guest {
+  readonly watched: WatchedGuest;
   /** Answers what is in flight for at most `graceMillis`, ends every stream, lets go of the processors. */
   finish(end: StreamEnd, graceMillis: number): Promise<void>;
   /** Ends every stream at once; the guest stays, for people to see, until it is deleted. */
@@ -61,6 +63,7 @@ export function openGuest(site: GuestSite): OwnedGuest {
     name: site.name,
     config: site.config,
     createdAt: new Date(),
+    watched: { name: site.name, memory: site.memory, map: site.map, seen: new Map() },
     status: () => ({
       order: orderOf(state),
       streams: openStreams(state).length - state.callers.size,

@@ -6,6 +6,7 @@ import type { GuestConfig } from '../../schemas/guests.ts';
 import { GUESTS_MAX, SHUTDOWN_GRACE_MILLIS } from '../../schemas/limits.ts';
 import { problem } from '../../schemas/problems.ts';
 import { startPool, stopPool } from '../processors/pool.ts';
+import { findStuck } from '../processors/stuck.ts';
 import type { Pool } from '../processors/pool.ts';
 import { compileEngine, guestMemory, openEngine } from '../rings/engine.ts';
 import { releaseDeadMemory } from '../rings/release.ts';
@@ -16,6 +17,9 @@ import type { Guest, Guests } from './types.ts';
 
 /** How long a peer that takes no answers can hold up the end of its guest: half of what a shutdown may take. */
 const ANSWER_GRACE_MILLIS = SHUTDOWN_GRACE_MILLIS / 2;
+
+/** Between looks at who waits for a lock. */
+const STUCK_LOOK_MILLIS = 1000;
 
 export interface GuestsOptions {
   readonly processors: number;
@@ -60,13 +64,25 @@ export function guestsOn(pool: Pool, module: WebAssembly.Module, log: Logger): G
       if (guest.isOn(processor)) guest.fail(`processor ${processor.index} died: ${error.message}`);
     }
   };
+  const watch = setInterval(() => reportStuck(registry, log), STUCK_LOOK_MILLIS).unref();
   return {
     create: async (name, config) => create(registry, name, config),
     get: (name) => byName.get(name),
     list: () => [...byName.values()],
     remove: (name) => remove(registry, name),
-    close: () => (registry.closing ??= close(registry)),
+    close: () => {
+      clearInterval(watch);
+      return (registry.closing ??= close(registry));
+    },
   };
+}
+
+function reportStuck({ byName, pool }: Registry, log: Logger): void {
+  for (const { watched } of byName.values()) {
+    for (const stuck of findStuck(watched, pool.processors.length)) {
+      log.warn(stuck, 'a processor waits for a lock; a holder that makes no progress is a defect');
+    }
+  }
 }
 
 function create(registry: Registry, name: string, config: GuestConfig): Guest {

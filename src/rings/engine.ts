@@ -16,6 +16,12 @@ const GUEST_PAGES = 65535;
 /** What the rings, the guests and the tests need of the memory map. */
 const MAP_NAMES = [
   'DEAD',
+  'PROCESSORS',
+  'PROCESSOR_BYTES',
+  'WAITING_FOR',
+  'COUNT_RECORDS',
+  'JOURNAL',
+  'TABLE_BASE',
   'MODE',
   'TABLE_ORDER',
   'STREAMS',
