@@ -25,15 +25,7 @@ const STRIDE = process.env.HPTD_EVERY_DEATH === '1' ? 1 : 29;
 const HASH = [0n, 65536n, 0xcbf29ce484222325n, 0n];
 
 function expectedOf(program: Program): Expected {
-  const {
-    order = 18,
-    ramBytes,
-    memslots,
-    hostPageBytes,
-    backingPageBytes,
-    isa300,
-    memory,
-  } = {
+  const { order, ramBytes, memslots, hostPageBytes, backingPageBytes, isa300, memory } = {
     ...openMortalGuest(program.config).guest.config,
   };
   const model = createModel({

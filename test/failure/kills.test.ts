@@ -86,7 +86,7 @@ async function drive(live: LiveGuest, random: Random, number: number, enough: ()
         const call = traffic.calls[traffic.answered++]!;
         const { status, out } = model.call(call.name, call.args);
         const expected = text({ tag: answer.tag, status, words: out }, call);
-        const where = `stream ${number}, call ${traffic.answered}: ${call.name}(${call.args})`;
+        const where = `stream ${number}, call ${traffic.answered}: ${call.name}(${call.args.join(' ')})`;
         assert.equal(text(answer, call), expected, where);
         assert.equal(answer.tag, traffic.answered, where);
       }
