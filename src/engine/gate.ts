@@ -89,6 +89,7 @@ export function closeGate(): void {
     atomic.store<i32>(self + ACTIVE, RUNNING);
     mayWait();
   }
+  yieldPoint(AT_GATE);
   for (let p: u32 = 0; p < PROCESSORS_MAX; p++) {
     const active = activeWord(p);
     while (p != selfIndex && atomic.load<i32>(active) != AWAY) {

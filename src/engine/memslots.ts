@@ -8,7 +8,7 @@ import {
   HOST_PAGE_SHIFT, MEMSLOTS, MEMSLOT_BYTES, MEMSLOT_COUNT, SLOT_BACKING_SHIFT, SLOT_BASE, SLOT_DIRTY, SLOT_HOST,
   SLOT_LENGTH, SLOT_MEMORY, SLOT_RMAP,
 } from './memory-map';
-import { AT_DIRTY, AT_HOST, yieldPoint } from './yield-point';
+import { AT_DIRTY, AT_HOST, AT_READ, yieldPoint } from './yield-point';
 
 /** Host page state bits: what the trace format calls HOST_SET_PTE's state. */
 export const HOST_PRESENT: u8 = 1;
@@ -48,6 +48,7 @@ export function rmapOf(slot: usize, frame: u32): usize {
 /** RACE: read without the chain lock by H_ENTER, which looks at the invalidation sequence afterwards, under it. */
 @inline
 export function hostState(slot: usize, frame: u32): u8 {
+  yieldPoint(AT_READ);
   return atomic.load<u8>(<usize>load<u32>(slot + SLOT_HOST) + <usize>frame);
 }
 
