@@ -180,8 +180,9 @@ test('a frame that is refused ends its stream with the reason, after the answers
   await guests.remove('g');
 });
 
-test('closing answers what is in flight and takes nothing new', async () => {
+test('closing answers what is in flight and takes nothing new', async (context) => {
   const own = await openGuests({ processors: 2, log });
+  context.after(() => own.close());
   const guest = await own.create('g', config());
   const listener = counter();
   const stream = guest.openStream('guest', listener);

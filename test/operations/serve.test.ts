@@ -41,8 +41,9 @@ async function spawnDaemon(context: TestContext, listen: string) {
   return { child, exit, url: line.trim() };
 }
 
-test('a port that is taken is an error that says so, and leaves nothing running', async () => {
+test('a port that is taken is an error that says so, and leaves nothing running', async (context) => {
   const first = await serve(options('127.0.0.1:0'));
+  context.after(() => first.close());
   const { port } = new URL(first.url);
   await assert.rejects(serve(options(`127.0.0.1:${port}`)), (error: NodeJS.ErrnoException) => {
     assert.equal(error.code, 'EADDRINUSE');

@@ -16,8 +16,9 @@ import { config, enter, reads } from '../guests/configs.ts';
 const module = await compileEngine();
 const log = pino({ level: 'silent' });
 
-test('a stream with one call waits for one short turn of a stream with thousands', async () => {
+test('a stream with one call waits for one short turn of a stream with thousands', async (context) => {
   const pool = await startPool(module, 1);
+  context.after(() => stopPool(pool));
   const processor = pool.processors[0]!;
   const memory = guestMemory();
   const { calls, map } = openEngine(module, memory);
@@ -51,7 +52,6 @@ test('a stream with one call waits for one short turn of a stream with thousands
     256,
     'reads that were executed before the other stream entered what they read',
   );
-  await stopPool(pool);
 });
 
 async function gather(ring: ReturnType<typeof openCompletionRing>, count: number) {
@@ -66,9 +66,10 @@ async function gather(ring: ReturnType<typeof openCompletionRing>, count: number
 
 test('a processor that dies again and again is given up: its guests fail and the others go on', {
   timeout: 20_000,
-}, async () => {
+}, async (context) => {
   const pool = await startPool(module, 2);
   const guests = guestsOn(pool, module, log);
+  context.after(() => guests.close());
   const [hit, spared] = await Promise.all([
     guests.create('hit', config()),
     guests.create('spared', config()),

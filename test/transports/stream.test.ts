@@ -208,8 +208,9 @@ test('deleting the guest closes its streams with 4410, after what they had in fl
   assert.equal((await refusal(daemon.address('doomed'))).status, 404);
 });
 
-test('a shutdown answers what is in flight and closes with 1012', async () => {
+test('a shutdown answers what is in flight and closes with 1012', async (context) => {
   const own = await startDaemon(1);
+  context.after(() => own.close());
   await own.put('g');
   const stream = await connect(own.address('g'));
   stream.socket.send(encodeRequests(reads(PER_FRAME)));
