@@ -96,6 +96,24 @@ test('calls are answered in order, however many there are', async () => {
   await guests.remove('g');
 });
 
+test('a table is prepared behind the calls of its guest, again and again', {
+  timeout: 60_000,
+}, async (context) => {
+  const guest = await guests.create('g', config({ ramBytes: 2 ** 33 }));
+  const [PREPARE, COMMIT, LONG_BUSY] = [0x36c, 0x370, 9902];
+  const ask = async (opcode: number, order: number): Promise<number> =>
+    (await guest.run([{ opcode, tag: 0, words: [0n, BigInt(order)] }]))[0]!.status;
+  let busy = 0;
+  for (const order of [26, 24, 26, 25, 26]) {
+    while ((await ask(PREPARE, order)) === LONG_BUSY) busy++;
+    assert.equal(await ask(COMMIT, order), 0);
+    assert.equal(guest.status().order, order);
+  }
+  context.diagnostic(`${busy} times busy`);
+  assert.ok(busy > 0, 'used memory was cleared while the guest went on');
+  await guests.remove('g');
+});
+
 test('streams are spread over the processors, and a closed one makes room', async () => {
   const guest = await guests.create('g', config());
   const listeners = Array.from({ length: STREAMS_PER_GUEST_MAX - PROCESSORS }, counter);
