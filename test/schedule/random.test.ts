@@ -30,7 +30,7 @@ if (one !== undefined) {
         );
     const report = await explorer.perform({ program, replay: one });
     for (const step of report.trace ?? []) context.diagnostic(step);
-    assert.equal(report.failure, undefined, report.failure?.reason);
+    assert.equal(report.failure, undefined, report.failure?.reason ?? '');
   });
 }
 

@@ -3,13 +3,13 @@ import { test } from 'node:test';
 import { parseSchedule, scheduleText } from './schedule-text.ts';
 
 test('a trace becomes runs, and runs become deviations', () => {
-  const trace = Uint8Array.from([0, 0, 1, 0, 1].flatMap((thread) => [thread, 3, 19]));
-  const text = scheduleText('a/b: c', 0, trace, 5);
-  assert.equal(text, 'a/b: c: 0*2.1.0.1');
+  const trace = Uint8Array.from([0, 0, 1, 0].flatMap((thread) => [thread, 3, 19]));
+  const text = scheduleText('a/b: c', 0, trace, 4);
+  assert.equal(text, 'a/b: c: 0*2.1.0');
   assert.deepEqual(parseSchedule(text), {
     program: 'a/b: c',
     failures: 0,
-    deviations: [0, 0, 2, 1, 3, 0, 4, 1],
+    deviations: [0, 0, 2, 1, 3, 0],
   });
 });
 
