@@ -193,6 +193,8 @@ function runFrame(item: usize, quantum: u32): u32 {
   /** From a record's address to its place in the ring. */
   const toPlace = head + <u32>ITEM_HEADER_BYTES - <u32>records;
   let record = records + <usize>frameProgress(head);
+  // Progress beyond its frame is a defect: better a death that is seen than a loop that is not.
+  if (record > end) unreachable();
   let touchedTo = touchingPays() ? record : end;
   let left = quantum;
   while (record < end) {

@@ -3,12 +3,12 @@
  * on with them when the processor dies. Main thread only.
  */
 import type { MemoryMap } from '../rings/engine.ts';
-import type { Inheritance, ToProcessor } from './messages.ts';
+import type { Inheritance, Leaving, ToProcessor } from './messages.ts';
 
 interface HeldStream {
   readonly guest: number;
   readonly slot: number;
-  leaving: boolean;
+  leaving: Leaving;
 }
 
 export interface Estate {
@@ -34,10 +34,10 @@ export function noteGuest(
 export function noteMessage(estate: Estate, message: ToProcessor): void {
   if (message.kind === 'attach-stream') {
     const { guest, slot } = message;
-    estate.streams.set(message.stream, { guest, slot, leaving: false });
+    estate.streams.set(message.stream, { guest, slot, leaving: 'no' });
   } else if (message.kind === 'detach-stream') {
     const held = estate.streams.get(message.stream);
-    if (held !== undefined) held.leaving = true;
+    if (held !== undefined) held.leaving = message.drop ? 'at-once' : 'when-done';
   } else if (message.kind === 'detach-guest') {
     estate.leavingGuests.add(message.guest);
   }

@@ -21,6 +21,9 @@ export type FromProcessor =
   | { readonly kind: 'stream-detached'; readonly stream: number }
   | { readonly kind: 'guest-detached'; readonly guest: number };
 
+/** Was a stream's detachment asked for, and is what was submitted to be run first? */
+export type Leaving = 'no' | 'when-done' | 'at-once';
+
 /** What a dead processor had, as the main thread knows it: what its successor goes on with. */
 export interface Inheritance {
   readonly guests: readonly { readonly guest: number; readonly memory: WebAssembly.Memory }[];
@@ -28,8 +31,7 @@ export interface Inheritance {
     readonly stream: number;
     readonly guest: number;
     readonly slot: number;
-    /** Detaching was asked for. */
-    readonly leaving: boolean;
+    readonly leaving: Leaving;
   }[];
   /** Detaching was asked for. */
   readonly leavingGuests: readonly number[];

@@ -87,15 +87,15 @@ function work(): void {
 /** Goes on where a dead predecessor stopped: its guests are put right first, then its streams are run. */
 function inherit(): void {
   for (const { guest, memory } of inheritance.guests) attachGuest(guest, memory);
-  for (const { stream, guest, slot, leaving } of inheritance.streams) {
-    attachStream(stream, guest, slot);
-    if (leaving) detachStream(stream, false);
-  }
-  for (const guest of inheritance.leavingGuests) detachGuest(guest);
+  for (const { stream, guest, slot } of inheritance.streams) attachStream(stream, guest, slot);
   // A record that the predecessor was in the middle of, before any other record of that guest.
   for (const stream of streams.values()) {
     if (stream.guest.engine.calls.interruptedStream() === stream.slot + 1) runStream(stream, 1);
   }
+  for (const { stream, leaving } of inheritance.streams) {
+    if (leaving !== 'no') detachStream(stream, leaving === 'at-once');
+  }
+  for (const guest of inheritance.leavingGuests) detachGuest(guest);
 }
 
 function idle(seen: number): void {
