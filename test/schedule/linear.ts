@@ -19,6 +19,8 @@ import type { Stage } from './stage.ts';
 
 const TAKEN = 0x21n;
 const VALID = 1n;
+/** Of an answer of H_BLOCK_REMOVE. */
+const BUSY = 4n;
 const ABSENT = 0x20n;
 const KEY = 0x3000_0000_0000_0e00n;
 const FRAME = 0x0fff_ffff_ffff_f000n;
@@ -40,7 +42,9 @@ interface Answer {
 function text(name: string, { status, out }: Answer): string {
   // dword 1 of an empty slot is undefined.
   const shown = name === 'H_READ' && status === 0 && (out[0]! & VALID) === 0n ? [out[0]!] : out;
-  return `${status} ${shown.map((word) => word.toString(16)).join(' ')}`;
+  // One busy entry makes the whole block removal partial.
+  const how = name === 'H_BLOCK_REMOVE' ? '' : status;
+  return `${how} ${shown.map((word) => word.toString(16)).join(' ')}`;
 }
 
 /** H_ENTER may take any free slot of its group: one that it passed by was locked. So it is asked for the one it took. */
@@ -61,6 +65,11 @@ function unitsOf(place: CallPlace, call: Call, { status, out }: Answer): Unit[] 
         { name: call.name, args: [0n, call.args[1]! + BigInt(i)] },
         out.slice(2 * i, 2 * i + 2),
       ]);
+  } else if (call.name === 'H_BLOCK_REMOVE') {
+    // It only tries: an entry that is busy stays, and is no removal.
+    for (const [i, word] of out.entries())
+      if (((word >> 59n) & 7n) !== BUSY)
+        pieces.push([{ name: call.name, args: [call.args[0]!, call.args[1 + i]!] }, [word]]);
   } else {
     pieces.push([placed(call, out), out]);
   }

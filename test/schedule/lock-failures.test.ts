@@ -52,7 +52,7 @@ function asked(model: Model, taken: Taken): Model {
 
 test('random sequences answer as the model does', { timeout: 10 * 60_000 }, (context) => {
   const seed = Number(process.env.HPTD_SEED ?? Math.floor(Math.random() * 2 ** 31));
-  const numRuns = Number(process.env.HPTD_RUNS ?? 40);
+  const numRuns = Number(process.env.HPTD_RUNS ?? 100);
   context.diagnostic(`HPTD_SEED=${seed} HPTD_RUNS=${numRuns}`);
   const next = numbersFrom(seed);
   let attempts = 0;

@@ -119,8 +119,8 @@ export function openPerformer(part: Part, stage: Stage): Performer {
         arrive(stage, thread, FINISHED);
         watchSlots(stage, thread, entries, tlbie);
       } catch (error) {
-        words[POINT + thread] = FINISHED;
-        if (!(error instanceof Abandoned)) noteCrash(stage, error);
+        // Abandoned, it stays in the record where it stood, for the report.
+        if (!(error instanceof Abandoned)) noteCrash(stage, thread, error);
       }
       const next = choose(stage, thread);
       // Thread 0 is the driver too: it goes on behind this call when all is over.
@@ -219,7 +219,8 @@ function end({ words }: Stage, outcome: number): -1 {
   return -1;
 }
 
-function noteCrash({ words, message }: Stage, error: unknown): void {
+function noteCrash({ words, message }: Stage, thread: number, error: unknown): void {
+  words[POINT + thread] = FINISHED;
   words[OUTCOME] = CRASHED;
   message.fill(0);
   message.set(Buffer.from(String(error)).subarray(0, message.length - 1));

@@ -42,7 +42,7 @@ export function describeStanding(stage: Stage, guest: TestGuest): string {
   const lines: string[] = [];
   for (let thread = 0; thread < stage.words[THREADS]!; thread++) {
     const point = stage.words[POINT + thread]!;
-    const where = point === FINISHED ? 'given up or finished' : NAMES[point]!;
+    const where = point === FINISHED ? 'finished' : NAMES[point]!;
     const held = locksOf(guest, thread);
     lines.push(`thread ${thread}: ${where}${held.length === 0 ? '' : `, has ${held.join(', ')}`}`);
   }
@@ -60,8 +60,6 @@ function locksOf(guest: TestGuest, thread: number): string[] {
   }
   const rmap = Number(journal[CHAIN_WORD]! & 0xffff_ffffn);
   if (rmap !== 0 && (guest.words(rmap, 1)[0]! & CHAIN_LOCK) !== 0n)
-    locks.push(
-      `or waits for the chain of frame ${(rmap - guest.word32(MEMSLOTS! + SLOT_RMAP!)) / 8}`,
-    );
+    locks.push(`or wants the chain of frame ${(rmap - guest.word32(MEMSLOTS! + SLOT_RMAP!)) / 8}`);
   return locks;
 }

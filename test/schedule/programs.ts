@@ -36,6 +36,8 @@ export const protect = (ptex: bigint, pp = 3n): Call => call('H_PROTECT', pp, pt
 export const read = (ptex: bigint): Call => call('H_READ', 0n, ptex);
 export const bulk = (...ptexes: bigint[]): Call =>
   call('H_BULK_REMOVE', ...ptexes.flatMap((ptex) => [(1n << 62n) | ptex, 0n]));
+export const block = (...ptexes: bigint[]): Call =>
+  call('H_BLOCK_REMOVE', 0n, ...ptexes.map((ptex) => (1n << 62n) | ptex));
 export const setRc = (ptex: bigint, bits = 0x180n): Call => call('SET_RC', ptex, bits, 0n);
 export const unmap = (frame = 1n): Call => call('HOST_UNMAP', frame << 16n);
 export const present = (frame = 1n): Call => call('HOST_SET_PTE', frame << 16n, 3n);
@@ -54,6 +56,8 @@ const FULL = taken(0n, 1n, 2n, 3n, 4n, 5n, 6n, 7n);
 const ALL_BUT_LAST = taken(0n, 1n, 2n, 3n, 4n, 5n, 6n);
 /** Entries that map frame 1: a head, a middle, a tail. */
 const CHAIN = [exact(0x20n), exact(0x28n), exact(0x30n)];
+/** Two of one block. */
+const PAIR = [exact(0x20n), exact(0x21n), setRc(0x20n)];
 const USED = [...CHAIN, setRc(0x28n)];
 
 type Small = readonly [
@@ -98,6 +102,9 @@ const SMALL: readonly Small[] = [
   ],
   ['bulk/enter', CHAIN, [[bulk(0x28n, 0x20n)], [exact(0x28n, 1n, OTHER_V)]]],
   ['bulk that names one entry twice/remove', CHAIN, [[bulk(0x28n, 0x28n)], [remove(0x28n)]]],
+  ['block/block in opposite order', PAIR, [[block(0x20n, 0x21n)], [block(0x21n, 0x20n)]]],
+  ['block/enter', PAIR, [[block(0x21n, 0x20n)], [exact(0x20n, 2n, OTHER_V)]]],
+  ['block/unmap', PAIR, [[block(0x21n, 0x20n)], [unmap()]]],
   ['enter/unmap', CHAIN, [[exact(0x29n)], [unmap()]]],
   ['enter/unmap and back', [exact(0x20n)], [[exact(0x29n)], [unmap(), present()]]],
   ['remove/unmap', USED, [[remove(0x28n)], [unmap()]]],
@@ -113,6 +120,12 @@ const SMALL: readonly Small[] = [
     [[remove(0x28n)], [dirty()]],
     'C is in no entry of the chain and not in the bitmap yet: the harvest misses it, the next one has it',
   ],
+  ['bulk/age', USED, [[bulk(0x28n, 0x20n)], [age()]]],
+  ['unmap/age', USED, [[unmap()], [age()]]],
+  ['unmap/dirty', USED, [[unmap()], [dirty()]]],
+  ['protect/dirty', USED, [[protect(0x28n)], [dirty()]]],
+  ['page fault/age', [...USED, unmap(), present()], [[fault(0x28n)], [age()]]],
+  ['clear R/clear C', USED, [[clearRef(0x28n)], [clearMod(0x28n)]]],
   ['enter/age', USED, [[exact(0x29n)], [age()]]],
   ['protect/age', USED, [[protect(0x28n)], [age()]]],
   ['R and C/remove', CHAIN, [[setRc(0x28n)], [remove(0x28n)]]],
