@@ -46,6 +46,9 @@ export const MEMORY_WORDS_MAX: u64 = 4096;
 /** What an unknown opcode may carry: anything, since all it gets is H_FUNCTION. */
 const ANY: u32 = 0xfff;
 
+/** Set in every control record's opcode. */
+export const CONTROL_BIT: u32 = 0x8000;
+
 /** A control record's, and one that there is: nothing may look at the words of another. */
 @inline
 export function isControl(opcode: u32): bool {

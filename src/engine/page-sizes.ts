@@ -50,5 +50,5 @@ export function actualPageShift(v: u64, r: u64): u32 {
 /** Guest address of the first byte that an entry maps. */
 @inline
 export function pageAddress(r: u64, actualShift: u32): u64 {
-  return r & HPTE_R_RPN & ~((<u64>1 << actualShift) - 1);
+  return r & HPTE_R_RPN & (~(<u64>0) << actualShift);
 }

@@ -24,8 +24,8 @@ import {
 import { RULE_NONE } from './rules';
 import { resizeIsZeroing } from './hcalls/resize';
 import {
-  HCALL_ANSWER_WORDS_MAX, OP_H_BLOCK_REMOVE, OP_H_BULK_REMOVE, OP_H_ENTER, OP_H_REMOVE, answerWordsMax, isControl,
-  wordsAllowed,
+  CONTROL_BIT, HCALL_ANSWER_WORDS_MAX, OP_H_BLOCK_REMOVE, OP_H_BULK_REMOVE, OP_H_ENTER, OP_H_REMOVE, answerWordsMax,
+  isControl, wordsAllowed,
 } from './opcodes';
 import { JOURNAL_STREAM, answerOf, isAnswerWaiting, journalAnswerTaken } from './journal';
 import { EXPLAIN_BIT, RECORD_HEADER_BYTES, RECORD_VERSION, recordBytes, recordOpcode, recordWords } from './records';
@@ -218,7 +218,7 @@ function runFrame(item: usize, quantum: u32): u32 {
 /** Bytes of the completion ring that a record's answer may take, with all that may have to go around it. */
 @inline
 function roomNeeded(record: usize, head: u32): u32 {
-  if (!isControl(recordOpcode(head))) return HCALL_ROOM;
+  if ((head & CONTROL_BIT) == 0 || !isControl(recordOpcode(head))) return HCALL_ROOM;
   const words = answerWordsMax(recordOpcode(head), record + RECORD_HEADER_BYTES);
   return ROOM_AROUND + <u32>RECORD_HEADER_BYTES + words * 8;
 }

@@ -67,12 +67,12 @@ let newRecord: u32 = 0;
 /** in: flags, ptex, dword 0, dword 1. out: the ptex used. */
 @inline
 export function enter(args: usize, results: usize): i32 {
-  return insert(load<u64>(args), load<u64>(args, 8), load<u64>(args, 16), load<u64>(args, 24), results);
+  return insert(load<u64>(args), load<u64>(args, 8), load<u64>(args, 16), load<u64>(args, 24), true, results);
 }
 
-/** Also how a table stream is loaded: `results` 0 then, because the entry is not what is answered. */
+/** Also how a table stream is loaded, which `answers` something else than the entry. */
 @inline
-export function insert(flags: u64, ptex: u64, v: u64, r: u64, results: usize): i32 {
+export function insert(flags: u64, ptex: u64, v: u64, r: u64, answers: bool, results: usize): i32 {
   if (load<u32>(MODE) == 0) return refuse(H_FUNCTION, RULE_NO_TABLE, 0, 0);
   if ((v & HPTE_V_B) > HPTE_V_1TB_SEG) return refuse(H_PARAMETER, RULE_B_RESERVED, v >> 62, 0);
   const shift = actualPageShift(v, r);
@@ -96,7 +96,7 @@ export function insert(flags: u64, ptex: u64, v: u64, r: u64, results: usize): i
   newRecord = 0;
   const entry = (flags & H_EXACT) != 0 ? lockThatSlot(ptex) : lockFreeSlot(ptex & ~(SLOTS - 1));
   if (entry == 0) return H_PTEG_FULL;
-  publish(entry, gpa, sequence, r & ~HPTE_R_TS, results);
+  publish(entry, gpa, sequence, r & ~HPTE_R_TS, answers, results);
   return H_SUCCESS;
 }
 
@@ -116,7 +116,7 @@ function composeMemory(memslot: usize, gpa: u64, shift: u32, sequence: u64, v: u
   if (backingShift < shift) return refuse(H_PARAMETER, RULE_BACKING_TOO_SMALL, backingShift, shift);
   const frame = frameOf(memslot, gpa);
   let host = hostState(memslot, frame);
-  let real = r & (HPTE_R_KEY | HPTE_R_PP0 | ((<u64>1 << <u64>shift) - 1));
+  let real = r & (HPTE_R_KEY | HPTE_R_PP0 | ~(~(<u64>0) << <u64>shift));
   if ((host & HOST_PRESENT) != 0 && !hostChangedSince(sequence)) {
     if ((host & HOST_WRITABLE) == 0 && isWritable(r)) real = madeReadOnly(real);
     real |= gpa + HOST_FRAME_OFFSET;
@@ -226,12 +226,12 @@ function lockFreeSlotForSure(first: u64): usize {
 
 /**
  * Fills the slot, which the caller has locked, links it to its frame, and unlocks it by making it visible. `guest`: its
- * guest_rpte; `results`: where its ptex is answered, or 0.
+ * guest_rpte. If it `answers`, its ptex goes to `results`.
  */
 @inline
-function publish(entry: usize, gpa: u64, sequence: u64, guest: u64, results: usize): void {
+function publish(entry: usize, gpa: u64, sequence: u64, guest: u64, answers: bool, results: usize): void {
   const ptex = ptexOf(entry);
-  if (results != 0) {
+  if (answers) {
     store<u64>(results, ptex);
     answerWords(1);
   }
@@ -243,7 +243,7 @@ function publish(entry: usize, gpa: u64, sequence: u64, guest: u64, results: usi
   if (explaining) explainEntered(ptex, gpa);
   yieldPoint(AT_REAL);
   store<u64>(entry, tableR(newV, newR), 8);
-  if (results != 0) journalAnswer(H_SUCCESS, 1);
+  if (answers) journalAnswer(H_SUCCESS, 1);
   // ORDER: dword 1 before dword 0, so that whoever sees VALID sees the whole entry.
   unlockHpte(entry, tableV(newV), newRecord);
 }

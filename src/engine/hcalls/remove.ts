@@ -16,7 +16,7 @@ import { LAST_TLBIE_RB, MMIO_UPDATE, hpteAddress } from '../memory-map';
 import { unlinkInvalidated } from '../revmap';
 import { RULE_REMOVED } from '../rules';
 import { H_NOT_FOUND, H_SUCCESS } from '../status';
-import { answerWords, because, self } from '../this-processor';
+import { answerWords, because, explaining, self } from '../this-processor';
 import { tlbie, tlbsync } from '../tlbie';
 import { AT_REAL, yieldPoint } from '../yield-point';
 import { entryMatches } from './match';
@@ -36,35 +36,35 @@ export function remove(args: usize, results: usize): i32 {
     unlockHpte(entry, locked);
     return H_NOT_FOUND;
   }
-  removeLocked(entry, locked, v, ptex, results);
+  removeLocked(entry, locked, v, ptex, true, results);
   return H_SUCCESS;
 }
 
 /**
  * Removes a taken entry that the caller has locked, and unlocks it. `locked`: dword 0 as it is in the table;
- * `v`: the same in guest form. What it held is the answer, unless `results` is 0.
+ * `v`: the same in guest form. If it `answers`, what it held goes to `results`.
  */
 @inline
-export function removeLocked(entry: usize, locked: u64, v: u64, ptex: u64, results: usize): void {
+export function removeLocked(entry: usize, locked: u64, v: u64, ptex: u64, answers: bool, results: usize): void {
   if ((v & HPTE_V_VALID) != 0) {
     yieldPoint(AT_REAL);
     atomic.store<u64>(entry, locked & ~HPTE_V_VALID);
     tlbie(v, load<u64>(entry, 8), ptex);
     tlbsync();
-    because(RULE_REMOVED, ptex, load<u64>(self + LAST_TLBIE_RB));
+    if (explaining) because(RULE_REMOVED, ptex, load<u64>(self + LAST_TLBIE_RB));
     // ORDER: after the invalidation: until then the hardware may set R and C.
     unlinkInvalidated(v, atomic.load<u64>(entry, 8), ptex);
   } else {
     because(RULE_REMOVED, ptex, 0);
     noteMmioChange(v, load<u64>(entry, 8));
   }
-  if (results != 0) {
+  if (answers) {
     store<u64>(results, shownV(v));
     store<u64>(results, guestRpte(ptex) & ~HPTE_GR_MODIFIED, 8);
     answerWords(2);
   }
   noteModification(ptex);
-  if (results != 0) journalAnswer(H_SUCCESS, 2);
+  if (answers) journalAnswer(H_SUCCESS, 2);
   unlockHpte(entry, 0);
 }
 
@@ -82,6 +82,6 @@ export function clearSlot(ptex: u64): bool {
     unlockHpte(entry, locked);
     return false;
   }
-  removeLocked(entry, locked, v, ptex, 0);
+  removeLocked(entry, locked, v, ptex, false, 0);
   return true;
 }
