@@ -10,7 +10,8 @@
  * second. PREPARE answers H_LONG_BUSY at once; the processor that took the call zeroes a slice between its batches.
  *
  * What protects the state? RESIZE_LOCK, a lock of its own held for a few stores or one slice; only the resize hcalls
- * and the slices know it. COMMIT closes the gate (gate.ts) for the rehash and the swap: nobody else runs meanwhile.
+ * and the slices know it. COMMIT closes the gate (gate.ts) before it looks what is prepared, and opens it after the swap:
+ * nobody else runs meanwhile.
  *
  * SPEC: PAPR H_RESIZE_HPT_PREPARE, H_RESIZE_HPT_COMMIT; the state machine as KVM HV's, the first checks as QEMU's:
  * whatever COMMIT answers, the preparation is gone.
@@ -62,24 +63,43 @@ export function resizeCommit(args: usize): i32 {
   const shift = load<u64>(args, 8);
   const refused = refuseArguments(load<u64>(args), shift);
   if (refused != H_SUCCESS) return refused;
+  closeGate();
+  const status = takePending(shift);
+  if (status == H_SUCCESS) return changeOver(load<u32>(RESIZE_BASE), <u32>shift, 0);
+  openGate();
+  return status;
+}
+
+/**
+ * H_SUCCESS: the preparation is ready, and taken. With the gate closed: its place was chosen beside the table that was
+ * active then, and must not be used when another COMMIT or a reset came first, nor be given to a PREPARE meanwhile.
+ */
+function takePending(shift: u64): i32 {
   lockResize();
   const state = load<i32>(RESIZE_STATE);
-  const order = state == RESIZE_NONE ? 0 : load<u32>(RESIZE_ORDER);
-  const base = load<u32>(RESIZE_BASE);
-  const error = load<i32>(RESIZE_ERROR);
-  const usable = state == RESIZE_READY && <u64>order == shift;
-  if (usable) journalChange(CHANGE_REHASHING, base, order);
+  const order = state == RESIZE_NONE ? 0 : <u64>load<u32>(RESIZE_ORDER);
+  const usable = state == RESIZE_READY && order == shift;
+  if (usable) journalChange(CHANGE_REHASHING, load<u32>(RESIZE_BASE), <u32>order);
   // Taken out of sight: whatever follows, the preparation is gone, and nobody zeroes it any more.
   store<i32>(RESIZE_STATE, RESIZE_NONE);
   unlockResize();
-  if (state == RESIZE_NONE || <u64>order != shift) return refuse(H_CLOSED, RULE_RESIZE_NOT_PREPARED, shift, order);
+  if (state == RESIZE_NONE || order != shift) return refuse(H_CLOSED, RULE_RESIZE_NOT_PREPARED, shift, order);
   if (state == RESIZE_ZEROING) return refuse(H_BUSY, RULE_RESIZE_PREPARING, shift, 0);
-  if (state == RESIZE_FAILED) return refuse(error, RULE_RESIZE_NO_SPACE, shift, 0);
-  return changeOver(base, order, 0);
+  if (state == RESIZE_FAILED) return refuse(load<i32>(RESIZE_ERROR), RULE_RESIZE_NO_SPACE, shift, 0);
+  return H_SUCCESS;
 }
 
-/** Prepares and commits in one, without PREPARE's limit. For the host: the outcome is in `results` too. */
+/**
+ * Prepares and commits in one, without PREPARE's limit. For the host: the outcome is in `results` too. The gate is
+ * closed from the start, for the reason that takePending gives.
+ */
 export function resizeAtOnce(order: u64, results: usize): i32 {
+  closeGate();
+  // Whoever closed it before us may have freed the table.
+  if (load<u32>(MODE) == 0) {
+    openGate();
+    return refuse(H_NOT_AVAILABLE, RULE_NO_TABLE, 0, 0);
+  }
   lockResize();
   startPending(<u32>order);
   while (load<i32>(RESIZE_STATE) == RESIZE_ZEROING) zeroSlice();
@@ -88,7 +108,9 @@ export function resizeAtOnce(order: u64, results: usize): i32 {
   if (ready) journalChange(CHANGE_REHASHING, base, <u32>order);
   store<i32>(RESIZE_STATE, RESIZE_NONE);
   unlockResize();
-  return ready ? changeOver(base, <u32>order, results) : H_NO_MEM;
+  if (ready) return changeOver(base, <u32>order, results);
+  openGate();
+  return H_NO_MEM;
 }
 
 /** Forgets a preparation. For the host's reset of the table. */
@@ -180,11 +202,10 @@ function zeroSlice(): void {
 }
 
 /**
- * Stops everybody, moves the bolted entries, makes the new table the active one. The answer is the status; with
- * `results` the host's outcome, 0 or -errno. The caller has journalled the change.
+ * Moves the bolted entries, makes the new table the active one, and opens the gate that the caller has closed. The
+ * answer is the status; with `results` the host's outcome, 0 or -errno. The caller has journalled the change.
  */
 function changeOver(base: u32, order: u32, results: usize): i32 {
-  closeGate();
   yieldPoint(AT_TABLE);
   noteTableUsed(base, base + (2 << order));
   const status = rehash(base, order);

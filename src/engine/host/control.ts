@@ -197,7 +197,9 @@ function onStream(opcode: u32, words: u32, args: usize, results: usize): i32 {
 
 function resizeNow(order: u64, results: usize): i32 {
   if (order < ORDER_MIN || order > ORDER_MAX) return answer(results, -EINVAL);
-  if (resizeAtOnce(order, results) == H_NO_MEM) return answer(results, -ENOMEM);
+  const status = resizeAtOnce(order, results);
+  if (status == H_NOT_AVAILABLE) return status;
+  if (status == H_NO_MEM) return answer(results, -ENOMEM);
   answerWords(1);
   return H_SUCCESS;
 }
