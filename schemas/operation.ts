@@ -1,0 +1,65 @@
+/**
+ * What a row of the table of operations says, and the shorthand in which the rows are written.
+ */
+import type { FlagName } from './flags.ts';
+import type { StatusName } from './statuses.ts';
+
+export interface Argument {
+  readonly name: string;
+  /** `flags` takes flag names or a word, `ptex` an entry index, `word` any 64-bit value. */
+  readonly kind: 'flags' | 'ptex' | 'word';
+  readonly meaning: string;
+}
+
+export interface Operation {
+  readonly name: string;
+  readonly opcode: number;
+  readonly kind: 'hcall' | 'control';
+  readonly arguments: readonly Argument[];
+  /** The fewest argument words a record may carry; the most is `arguments.length` (+ `dataWordsMax`). */
+  readonly wordsMin: number;
+  /** Words of data that may follow the arguments. */
+  readonly dataWordsMax: number;
+  /** Names of the result words (r4 on); an operation may answer fewer, or data words after them. */
+  readonly results: readonly string[];
+  readonly flags: readonly FlagName[];
+  readonly statuses: readonly StatusName[];
+  readonly meaning: string;
+  readonly source: string;
+}
+
+export const flags = {
+  name: 'flags',
+  kind: 'flags',
+  meaning: 'what to do and what to compare',
+} as const;
+export const ptex = {
+  name: 'ptex',
+  kind: 'ptex',
+  meaning: 'index of the entry (group * 8 + slot)',
+} as const;
+export const avpn = {
+  name: 'avpn',
+  kind: 'word',
+  meaning: 'abbreviated virtual page number, or mask with H_ANDCOND',
+} as const;
+export const word = (name: string, meaning: string): Argument => ({ name, kind: 'word', meaning });
+
+type Row = Pick<Operation, 'name' | 'opcode' | 'arguments' | 'meaning'> & Partial<Operation>;
+
+export function hcall(row: Row): Operation {
+  return {
+    kind: 'hcall',
+    wordsMin: row.arguments.length,
+    dataWordsMax: 0,
+    results: [],
+    flags: [],
+    statuses: ['H_SUCCESS', 'H_PARAMETER'],
+    source: 'PAPR, Logical Partitioning Option',
+    ...row,
+  };
+}
+
+export function control(row: Row): Operation {
+  return hcall({ kind: 'control', source: 'hptd', ...row });
+}
