@@ -24,6 +24,7 @@ import {
 } from '../../schemas/problems.ts';
 import { encodeRequests } from '../../schemas/records.ts';
 import { hex } from '../../schemas/words.ts';
+import { seedOf } from './seed.ts';
 
 const HOST: CallOptions = { control: true };
 
@@ -329,7 +330,7 @@ test('a batch: its own shape and length', () => {
   assert.equal(parseBatch({ calls: calls.slice(1) }).length, BATCH_HCALLS_MAX);
 });
 
-test('whatever JSON comes, it is a call or a problem', () => {
+test('whatever JSON comes, it is a call or a problem', (context) => {
   const names = OPERATIONS.map((row) => row.name);
   const member = fc.oneof(
     fc.constantFrom('flags', 'ptex', 'tag', 'hcall', 'explain', 'data', 'avpn', '__proto__'),
@@ -348,6 +349,6 @@ test('whatever JSON comes, it is a call or a problem', () => {
         assert.ok(error instanceof ProblemError, String(error));
       }
     }),
-    { numRuns: 2000 },
+    { numRuns: 2000, ...seedOf(context) },
   );
 });

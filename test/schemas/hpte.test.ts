@@ -21,6 +21,7 @@ import {
   pageSizeOf,
   virtualPageOf,
 } from '../../schemas/hpte.ts';
+import { seedOf } from './seed.ts';
 
 test('dword 0 of a real entry', () => {
   assert.deepEqual(decodeDword0(0x400ea1b217000015n), {
@@ -118,7 +119,7 @@ const LP_BY_SHIFT = new Map([
   [34, 0x03n],
 ]);
 
-test('the virtual page comes back from AVPN and group, for every size of page and table', () => {
+test('the virtual page comes back from AVPN and group, for every size of page and table', (context) => {
   const page = fc.record({
     large: fc.boolean(),
     secondary: fc.boolean(),
@@ -145,7 +146,7 @@ test('the virtual page comes back from AVPN and group, for every size of page an
         found: true,
       });
     }),
-    { numRuns: 2000 },
+    { numRuns: 2000, ...seedOf(context) },
   );
 });
 

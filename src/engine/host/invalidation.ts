@@ -19,6 +19,7 @@ export function hostSequence(): u64 {
 @inline
 export function hostChangedSince(sequence: u64): bool {
   yieldPoint(AT_READ);
+  // ORDER: whether one runs, then how many ran: the other way round, one that ends in between would be seen by neither.
   return (<u64>atomic.load<u8>(INVALIDATE_IN_PROGRESS) | (atomic.load<u64>(INVALIDATE_SEQ) ^ sequence)) != 0;
 }
 
