@@ -24,6 +24,7 @@ import {
 } from '../../schemas/problems.ts';
 import { encodeRequests } from '../../schemas/records.ts';
 import { hex } from '../../schemas/words.ts';
+// Its HPTD_SEED is printed, and taken from the environment.
 import { seedOf } from './seed.ts';
 
 const HOST: CallOptions = { control: true };

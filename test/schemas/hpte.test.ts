@@ -21,6 +21,7 @@ import {
   pageSizeOf,
   virtualPageOf,
 } from '../../schemas/hpte.ts';
+// Its HPTD_SEED is printed, and taken from the environment.
 import { seedOf } from './seed.ts';
 
 test('dword 0 of a real entry', () => {
