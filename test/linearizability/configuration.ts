@@ -1,0 +1,75 @@
+/**
+ * A table that can be behind what was seen so far, and how far each running call is in it. A plain array of small
+ * numbers, because the search copies and compares nothing else:
+ *
+ *   what each slot of the universe holds | order | order in preparation | told ready | steps of each thread's running
+ *   call, or DONE | what the anchor of each thread's H_BLOCK_REMOVE held
+ */
+import { EMPTY } from './slot-states.ts';
+
+export type Configuration = number[];
+
+/** Where things are: behind the slots. */
+export interface Layout {
+  readonly order: number;
+  /** The order in preparation; 0: none. */
+  readonly pending: number;
+  /** 1: somebody was told that it is ready. */
+  readonly ready: number;
+  readonly progress: number;
+  readonly anchor: number;
+}
+
+/** A call that has taken place and has not responded yet. */
+export const DONE = -1;
+
+export function layoutOf(slots: number, threads: number): Layout {
+  const progress = slots + 3;
+  return {
+    order: slots,
+    pending: slots + 1,
+    ready: slots + 2,
+    progress,
+    anchor: progress + threads,
+  };
+}
+
+/** An empty table. */
+export function emptyConfiguration(slots: number, threads: number, order: number): Configuration {
+  const configuration = Array.from({ length: slots + 3 + 2 * threads }, () => EMPTY);
+  configuration[slots] = order;
+  return configuration;
+}
+
+/** Configurations that were met, by hash. */
+export type Seen = Map<number, Configuration[]>;
+
+/** False if it was met before; else it has been now. */
+export function isNew(seen: Seen, at: Configuration): boolean {
+  const hash = hashOf(at);
+  const same = seen.get(hash);
+  if (same === undefined) {
+    seen.set(hash, [at]);
+    return true;
+  }
+  if (same.some((other) => areEqual(other, at))) return false;
+  same.push(at);
+  return true;
+}
+
+export function distinct(all: readonly Configuration[]): Configuration[] {
+  if (all.length < 2) return [...all];
+  const seen: Seen = new Map();
+  return all.filter((one) => isNew(seen, one));
+}
+
+function hashOf(at: Configuration): number {
+  let hash = 0x811c9dc5;
+  for (let i = 0; i < at.length; i++) hash = Math.imul(hash ^ at[i]!, 0x01000193);
+  return hash;
+}
+
+function areEqual(a: Configuration, b: Configuration): boolean {
+  for (let i = 0; i < a.length; i++) if (a[i] !== b[i]) return false;
+  return true;
+}

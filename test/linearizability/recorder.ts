@@ -1,0 +1,204 @@
+/** Records histories: threads with an engine each on one guest's memory, all beginning a round at the same time. */
+import { once } from 'node:events';
+import { readFile } from 'node:fs/promises';
+import { Worker } from 'node:worker_threads';
+import { guestConfig } from '../../schemas/guests.ts';
+import { operationByName } from '../../schemas/operations.ts';
+import { encodeRequests } from '../../schemas/records.ts';
+import { compileEngine } from '../../src/rings/engine.ts';
+import { resetStream, streamMemory } from '../../src/rings/stream-memory.ts';
+import { openTestGuest } from '../engine/harness.ts';
+import type { TestGuest } from '../engine/harness.ts';
+import { checkTable } from '../engine/invariants.ts';
+import { historyOf, rowOf } from './history.ts';
+import type { History, Request } from './history.ts';
+import { CLOCK, ROUND } from './messages.ts';
+import type { PerformerStart, Recording, Task } from './messages.ts';
+import { openRandom } from './random.ts';
+import { makeProgram } from './worlds.ts';
+import type { World } from './worlds.ts';
+
+const FRAME_CALLS = 1500;
+/** Far more than a round takes: they wait for each other for ever. */
+const HANG_MILLIS = 60_000;
+const PRESENT_AND_WRITABLE = 3n;
+const FRAME_ADDRESSES = [0x1_0000n, 0x2_0000n, 0x3_0000n];
+
+const release = await compileEngine();
+const yielding = await WebAssembly.compile(
+  await readFile(new URL('../../build/engine-yield.wasm', import.meta.url)),
+);
+
+export interface Recorder {
+  readonly world: World;
+  readonly guest: TestGuest;
+  readonly clock: Int32Array<SharedArrayBuffer>;
+  readonly performers: readonly Worker[];
+  /** The world's requests as records. */
+  readonly encoded: readonly Uint8Array<ArrayBuffer>[];
+  rounds: number;
+}
+
+export function openRecorder(world: World, seed: number): Recorder {
+  const { threads, stumbling } = world;
+  const { order, ramBytes, isa300 } = world.config;
+  const guest = openTestGuest(
+    guestConfig.parse({ order, ramBytes, isa300, hostPageBytes: 65536, backingPageBytes: 65536 }),
+  );
+  const clock = new Int32Array(new SharedArrayBuffer(8));
+  const { map } = guest.engine;
+  const performers = Array.from({ length: threads }, (_, i) => {
+    // Stream and processor 0 are the test's own.
+    const thread = i + 1;
+    resetStream(streamMemory(guest.memory.buffer, map, thread), true);
+    const module = stumbling ? yielding : release;
+    const workerData: PerformerStart = {
+      module,
+      memory: guest.memory,
+      map,
+      clock,
+      thread,
+      stumbling,
+      seed: seed + thread,
+    };
+    return new Worker(new URL('./performer.ts', import.meta.url), { workerData });
+  });
+  const encoded = world.requests.map(({ name, args }) =>
+    encodeRequests([{ opcode: operationByName(name)!.opcode, tag: 0, words: args }]),
+  );
+  return { world, guest, clock, performers, encoded, rounds: 0 };
+}
+
+export async function closeRecorder({ performers }: Recorder): Promise<void> {
+  await Promise.all(performers.map((performer) => performer.terminate()));
+}
+
+/** One round: every thread performs a program of so many calls on an empty table; at the end everything is read. */
+export async function record(recorder: Recorder, seed: number, length: number): Promise<History> {
+  const { world, guest, clock, performers } = recorder;
+  makeNew(recorder);
+  const round = ++recorder.rounds;
+  const programs = performers.map((_, i) => makeProgram(world, openRandom(seed + i), length));
+  const answers = performers.map((performer) => answersOf(performer));
+  for (const [i, performer] of performers.entries()) {
+    performer.postMessage(taskOf(recorder, programs[i]!, round));
+  }
+  await Promise.all(answers.map(({ ready }) => ready));
+  Atomics.store(clock, ROUND, round);
+  const recordings = await withinTime(Promise.all(answers.map(({ recording }) => recording)));
+  checkTable(guest);
+  return historyFrom(recorder, programs, recordings);
+}
+
+function makeNew({ guest, clock, world }: Recorder): void {
+  guest.call('HPT_RESET', [BigInt(world.config.order)]);
+  for (const gpa of FRAME_ADDRESSES) guest.call('HOST_SET_PTE', [gpa, PRESENT_AND_WRITABLE]);
+  Atomics.store(clock, CLOCK, 0);
+}
+
+function answersOf(performer: Worker): { ready: Promise<unknown>; recording: Promise<Recording> } {
+  const ready = once(performer, 'message');
+  const recording = ready.then(async () => {
+    const [message] = (await once(performer, 'message')) as [Recording];
+    return message;
+  });
+  return { ready, recording };
+}
+
+function taskOf({ encoded }: Recorder, program: Uint16Array, round: number): Task {
+  const frames: Uint8Array<ArrayBuffer>[] = [];
+  const calls: number[] = [];
+  for (let from = 0; from < program.length; from += FRAME_CALLS) {
+    const records = [...program.subarray(from, from + FRAME_CALLS)].map(
+      (request) => encoded[request]!,
+    );
+    const frame = new Uint8Array(records.reduce((sum, { byteLength }) => sum + byteLength, 0));
+    let at = 0;
+    for (const bytes of records) {
+      frame.set(bytes, at);
+      at += bytes.byteLength;
+    }
+    frames.push(frame);
+    calls.push(records.length);
+  }
+  return { round, frames, calls };
+}
+
+async function withinTime<T>(work: Promise<T>): Promise<T> {
+  const { promise, reject } = Promise.withResolvers<never>();
+  const timer = setTimeout(
+    () => reject(new Error(`threads that do not end within ${HANG_MILLIS} ms: a deadlock`)),
+    HANG_MILLIS,
+  );
+  try {
+    return await Promise.race([work, promise]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+/** Joins the threads' recordings, without what is not watched, and reads of every slot at the end. */
+function historyFrom(
+  { world, guest, clock }: Recorder,
+  programs: readonly Uint16Array[],
+  recordings: readonly Recording[],
+): History {
+  const reads = world.universe.ptexes.map(
+    (ptex): Request => ({ name: 'H_READ', args: [0n, BigInt(ptex)] }),
+  );
+  const requests = [...world.requests, ...reads];
+  const calls: number[][] = [];
+  const parts = recordings.map(({ answers }) => new Uint32Array(answers.buffer));
+  let base = 0;
+  for (const [thread, recording] of recordings.entries()) {
+    const words = parts[thread]!;
+    for (let at = 0, call = 0; at < words.length; call++) {
+      const request = programs[thread]![call]!;
+      if (request < world.watched) {
+        calls.push([
+          thread,
+          request,
+          recording.invoked[call]!,
+          recording.responded[call]!,
+          base + at,
+        ]);
+      }
+      at += 2 + 2 * (words[at]! >>> 16);
+    }
+    base += words.length;
+  }
+  let stamp = Atomics.load(clock, CLOCK);
+  const last = historyOf(
+    requests,
+    reads.map(({ name, args }, i) => {
+      const { status, out } = guest.call(name, args);
+      const [invoked, responded] = [stamp++, stamp++];
+      return { thread: 0, request: world.requests.length + i, invoked, responded, status, out };
+    }),
+  );
+  for (let i = 0; i < reads.length; i++) {
+    const { request, invoked, responded } = rowOf(last, i);
+    calls.push([recordings.length, request, invoked, responded, base + last.answerAt[i]!]);
+  }
+  const column = (i: number) => calls.map((call) => call[i]!);
+  return {
+    threads: recordings.length + 1,
+    requests,
+    thread: Uint8Array.from(column(0)),
+    request: Int32Array.from(column(1)),
+    invoked: Int32Array.from(column(2)),
+    responded: Int32Array.from(column(3)),
+    answerAt: Int32Array.from(column(4)),
+    answers: concatenated([...parts, last.answers], base + last.answers.length),
+  };
+}
+
+function concatenated(parts: readonly Uint32Array[], length: number): Uint32Array {
+  const whole = new Uint32Array(length);
+  let at = 0;
+  for (const part of parts) {
+    whole.set(part, at);
+    at += part.length;
+  }
+  return whole;
+}
