@@ -151,6 +151,7 @@ export function unlinkInvalidated(v: u64, real: u64, ptex: u64): void {
   if (slot == 0) return;
   const rmap = rmapOf(slot, frameOf(slot, gpa));
   const word = unlinkFromChain(lockChain(rmap), ptex);
-  unlockChain(rmap, word | (rc << RMAP_RC_SHIFT));
+  // ORDER: under the chain lock: a harvest that finds the entry gone from its chain must find the page dirty.
   if ((rc & HPTE_R_C) != 0) markDirty(slot, gpa, shift);
+  unlockChain(rmap, word | (rc << RMAP_RC_SHIFT));
 }

@@ -66,16 +66,17 @@ function clearRealR(entry: usize, v: u64, ptex: u64): u64 {
   const real = atomic.load<u64>(entry, 8);
   because(RULE_CLEARED, ptex, (real & HPTE_R_R) >> 8);
   if ((real & HPTE_R_R) == 0) return real;
-  yieldPoint(AT_REAL);
-  atomic.and<u64>(entry, ~HPTE_R_R, 8);
-  tlbie(v, real, ptex);
-  tlbsync();
   const gpa = pageAddress(guestRpte(ptex), actualPageShift(v, real));
   const slot = slotOf(gpa);
+  // ORDER: to the frame before out of the entry, so that whoever asks whether the page was referenced finds R somewhere.
   if (slot != 0) {
     const rmap = rmapOf(slot, frameOf(slot, gpa));
     unlockChain(rmap, lockChain(rmap) | RMAP_REFERENCED);
   }
+  yieldPoint(AT_REAL);
+  atomic.and<u64>(entry, ~HPTE_R_R, 8);
+  tlbie(v, real, ptex);
+  tlbsync();
   return real;
 }
 
@@ -88,11 +89,12 @@ function clearRealC(entry: usize, locked: u64, v: u64, ptex: u64): u64 {
   because(RULE_CLEARED, ptex, 1);
   const real = atomic.load<u64>(entry, 8);
   if ((real & HPTE_R_C) == 0) return real;
-  yieldPoint(AT_REAL);
-  store<u64>(entry, real & ~HPTE_R_C, 8);
   const shift = actualPageShift(v, real);
   const gpa = pageAddress(guestRpte(ptex), shift);
   const slot = slotOf(gpa);
+  // ORDER: into the bitmap before out of the entry, as for R.
   if (slot != 0) markDirty(slot, gpa, shift);
+  yieldPoint(AT_REAL);
+  store<u64>(entry, real & ~HPTE_R_C, 8);
   return real;
 }
