@@ -11,6 +11,7 @@ import { join } from 'node:path';
 import { STATUSES } from '../../schemas/statuses.ts';
 import { advance, slotsTouched, openSearch } from './checker.ts';
 import type { Checked, Search } from './checker.ts';
+import type { Configuration } from './configuration.ts';
 import { answerText, eventsOf, requestText, rowOf } from './history.ts';
 import type { History, Row } from './history.ts';
 import { EMPTY, stateText } from './slot-states.ts';
@@ -144,27 +145,29 @@ export function excerptText(excerpt: Excerpt): string {
     const time = `${row.invoked}..${row.responded}`.padEnd(16);
     return `${mark} ${time} thread ${row.thread}  ${requestText(history.requests[row.request]!)}\n${' '.repeat(28)}= ${answerText(row)}`;
   };
-  const tables = start.configurations.slice(0, TABLES_SHOWN).map((at) =>
-    slots
-      .map((slot) =>
-        at[slot] === EMPTY
-          ? undefined
-          : `    ${start.universe.ptexes[slot]!.toString(16)}: ${stateText(start.states, at[slot]!)}`,
-      )
-      .filter((text) => text !== undefined)
-      .join('\n'),
-  );
+  const tables = new Set(start.configurations.map((at) => tableText(start, at, slots)));
   const orders = new Set(start.configurations.map((at) => at[start.layout.order]));
   return [
     'No order of the calls explains this answer (stamps of invocation and response):',
     line(impossible),
     `Calls that ran at the same time and share a slot with it, or with one that does:`,
     ...beside.filter((call) => call !== impossible).map(line),
-    `What could be in those slots when it was invoked (ptex: dword 0, dword 1; the rest empty; order ${[...orders].join(' or ')}), ${start.configurations.length} possibilities:`,
-    ...tables.map((text, i) => `  ${i + 1}.\n${text === '' ? '    nothing' : text}`),
+    `What could be in those slots when it was invoked (ptex: dword 0, dword 1; the rest empty; order ${[...orders].join(' or ')}):`,
+    [...tables].slice(0, TABLES_SHOWN).join('\n  or\n'),
     'The last changes of those slots before:',
     ...before.map(line),
   ].join('\n');
+}
+
+function tableText(
+  { states, universe }: Search,
+  at: Configuration,
+  slots: readonly number[],
+): string {
+  const lines = slots
+    .filter((slot) => at[slot] !== EMPTY)
+    .map((slot) => `    ${universe.ptexes[slot]!.toString(16)}: ${stateText(states, at[slot]!)}`);
+  return lines.length === 0 ? '    nothing' : lines.join('\n');
 }
 
 /** What a file holds, words as hexadecimal text. */
