@@ -39,15 +39,17 @@ export function touchAhead(record: usize, end: usize): usize {
   for (let i: u32 = 0; i < RECORDS && record < end; i++) {
     const head = load<u32>(record);
     const opcode = recordOpcode(head);
-    // Up to H_PROTECT all take flags and a ptex. H_ENTER looks for its slot from the group's first on.
+    // Up to H_PROTECT all take flags and a ptex.
     if (opcode <= OP_H_PROTECT) {
       let ptex = load<u64>(record, RECORD_HEADER_BYTES + 8);
-      if (opcode == OP_H_ENTER) {
-        ptex &= ~(<u64>7);
-        if (framesToo) sum += touchFrame(record + RECORD_HEADER_BYTES);
+      // H_ENTER looks for its slot from the group's first on; a group is two cache lines.
+      if (opcode == OP_H_ENTER) ptex &= ~(<u64>7);
+      if (ptex < entries) {
+        const at = <usize>ptex << 4;
+        sum += load<u64>(table + at) + load<u64>(revmap + at);
+        if (opcode == OP_H_ENTER) sum += load<u64>(table + at, 64);
       }
-      const at = <usize>ptex << 4;
-      if (ptex < entries) sum += load<u64>(table + at) + load<u64>(revmap + at);
+      if (opcode == OP_H_ENTER && framesToo) sum += touchFrame(record + RECORD_HEADER_BYTES);
     }
     record += recordBytes(head);
   }
