@@ -133,9 +133,14 @@ const WRONG: readonly (readonly [what: string, expected: RegExp, ...samples: Sam
     ['load/a.ts', opened(joined("const a = '/ro", "ot/a';"))],
   ],
   [
+    'a lock file without a platform',
+    /may use b, which has no entry/,
+    ['package-lock.json', '{"packages":{"node_modules/a":{"optionalDependencies":{"b":"1.0.0"}}}}'],
+  ],
+  [
     'a host in the lock file',
     /registry that each user has set/,
-    ['package-lock.json', joined('"resolved": "htt', 'ps://registry.example/a.tgz"')],
+    ['package-lock.json', joined('{"resolved": "htt', 'ps://registry.example/a.tgz"}')],
   ],
   [
     'a file that does not say what it is',

@@ -135,6 +135,31 @@ const lockFile: Rule = {
     ),
 };
 
+interface Lock {
+  readonly packages?: Record<string, { readonly optionalDependencies?: Record<string, string> }>;
+}
+
+/** npm leaves a tool's packages for other platforms out when its registry does not offer them, and then refuses them. */
+const lockComplete: Rule = {
+  name: 'the lock file is whole',
+  applies: (path) => path.endsWith('package-lock.json'),
+  check: ({ path, text }) => {
+    const { packages = {} } = JSON.parse(text) as Lock;
+    const wanted = Object.entries(packages).flatMap(([from, row]) =>
+      Object.keys(row.optionalDependencies ?? {}).map((name) => ({ from, name })),
+    );
+    return wanted
+      .filter(
+        ({ from, name }) =>
+          !(`node_modules/${name}` in packages || `${from}/node_modules/${name}` in packages),
+      )
+      .map(
+        ({ from, name }) =>
+          `${path}: ${from} may use ${name}, which has no entry: npm ci refuses such a file on every machine`,
+      );
+  },
+};
+
 const openingComment: Rule = {
   name: 'every source file opens with what it is',
   applies: (path) => isCode(path) && isUnder('src', 'schemas', 'load')(path),
@@ -232,6 +257,7 @@ export const RULES: readonly Rule[] = [
   leftovers,
   machinePaths,
   lockFile,
+  lockComplete,
   openingComment,
   loopback,
   waiting,
