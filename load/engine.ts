@@ -38,6 +38,8 @@ interface Options {
   readonly processors: readonly number[];
   readonly seconds: number;
   readonly rounds: number;
+  /** Seconds after which no further round begins; each figure gets one round at least. */
+  readonly within: number;
   readonly batch: number;
 }
 
@@ -78,6 +80,7 @@ and measures what one hcall takes. In turns with the yardstick, when ../shared/t
   --processors LIST   worker threads: 1,2 or 1..4 (1 and 2, where there are two cores)
   --seconds S         of each measurement (0.1)
   --rounds N          measurements of each figure; their median is told (3)
+  --within S          begin no further round after so many seconds, on a busy machine (45)
   --batch N           hcalls in a frame (512)
   --json              one JSON object instead of the table
 
@@ -94,8 +97,14 @@ async function run(words: readonly string[]): Promise<number> {
   const yardstick = await openYardstick(complain);
   const results: Result[] = [];
   try {
-    for (const setting of settingsOf(options)) {
-      results.push(...(await measureSetting(module, setting, options, yardstick)));
+    const settings = settingsOf(options);
+    const start = performance.now();
+    for (const [i, setting] of settings.entries()) {
+      // What is left of the time, in equal parts.
+      const now = performance.now();
+      const left = Math.max(0, start + options.within * 1000 - now);
+      const deadline = now + left / (settings.length - i);
+      results.push(...(await measureSetting(module, setting, options, yardstick, deadline)));
     }
   } finally {
     await yardstick?.close();
@@ -112,6 +121,7 @@ function readOptions(words: readonly string[]): { options: Options; json: boolea
     processors: { type: 'string', default: availableParallelism() > 1 ? '1,2' : '1' },
     seconds: { type: 'string', default: '0.1' },
     rounds: { type: 'string', default: '3' },
+    within: { type: 'string', default: '45' },
     batch: { type: 'string', default: '512' },
     json: { type: 'boolean', default: false },
   });
@@ -123,6 +133,7 @@ function readOptions(words: readonly string[]): { options: Options; json: boolea
       processors: wholeNumbers('--processors', given.processors, 1, PROCESSORS_MAX),
       seconds: numberWithin('--seconds', given.seconds, 0.01, 60),
       rounds: wholeNumber('--rounds', given.rounds, 1, 1000),
+      within: numberWithin('--within', given.within, 1, 86_400),
       batch: wholeNumber('--batch', given.batch, 16, BATCH_MAX),
     },
   };
@@ -150,11 +161,12 @@ async function measureSetting(
   setting: Setting,
   options: Options,
   yardstick: Yardstick | undefined,
+  deadline: number,
 ): Promise<Result[]> {
   const crew = openCrew(module, setting.order, setting.processors);
   const rounds = new Map<string, Round[]>(options.mixes.map((mix) => [mix, []]));
   try {
-    for (let i = 0; i < options.rounds; i++) {
+    for (let i = 0; i < options.rounds && (i === 0 || performance.now() < deadline); i++) {
       for (const mix of options.mixes) {
         rounds.get(mix)!.push(await measureRound(crew, setting, mix, options, yardstick));
       }
