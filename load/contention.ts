@@ -4,8 +4,7 @@
  */
 import { complain, grouped, print, printJson, table } from '../src/cli/output.ts';
 import { unknownWord } from '../src/cli/suggest.ts';
-import { compileEngine } from '../src/rings/engine.ts';
-import { measure, type Bounds, type Protocol } from './contention/measurement.ts';
+import { compileBuilds, measure, type Bounds, type Protocol } from './contention/measurement.ts';
 import { SCENARIOS, SCENARIO_NAMES, type ScenarioName } from './contention/scenarios.ts';
 import {
   EXIT,
@@ -57,12 +56,12 @@ ${SCENARIOS.map(({ name, summary }) => `  ${name.padEnd(width)}  ${summary}`).jo
 
 async function run(words: readonly string[]): Promise<number> {
   const { options, json } = readOptions(words);
-  const module = await compileEngine();
+  const builds = await compileBuilds();
   const results: Result[] = [];
   for (const protocol of options.protocols) {
     for (const scenario of SCENARIOS.filter(({ name }) => options.scenarios.includes(name))) {
       const progress = showProgress(protocol, scenario.name);
-      const tally = await measure(module, protocol, scenario, options.bounds, progress);
+      const tally = await measure(builds, protocol, scenario, options.bounds, progress);
       const { calls, falseFull, millis } = tally;
       const callsPerSecond = calls === 0 ? 0 : Math.round((calls / millis) * 1000);
       results.push({ protocol, scenario: scenario.name, calls, falseFull, callsPerSecond });

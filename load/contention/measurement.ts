@@ -1,12 +1,13 @@
 /** One measurement of the contention profile: a guest of its own, its threads, the tally of the measured one. */
 import { once } from 'node:events';
+import { readFile } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Worker } from 'node:worker_threads';
 import { SLOT_SEARCHES } from '../../schemas/guests.ts';
 import { decodeAnswers, encodeRequests } from '../../schemas/records.ts';
 import type { RequestRecord } from '../../schemas/records.ts';
 import { openCompletionRing, takeCompletions } from '../../src/rings/completion.ts';
-import { guestMemory, openEngine, type Engine } from '../../src/rings/engine.ts';
+import { compileEngine, guestMemory, openEngine, type Engine } from '../../src/rings/engine.ts';
 import { resetStream, streamMemory } from '../../src/rings/stream-memory.ts';
 import { openSubmissionRing, putFrame } from '../../src/rings/submission.ts';
 import { CONTROL, type Tally, type WorkerStart } from './messages.ts';
@@ -14,9 +15,20 @@ import type { Scenario } from './scenarios.ts';
 
 export type Protocol = (typeof SLOT_SEARCHES)[number];
 
+/** The engine, and its test build. */
+export interface Builds {
+  readonly release: WebAssembly.Module;
+  readonly test: WebAssembly.Module;
+}
+
 export interface Bounds {
   readonly millis: number;
   readonly calls: number;
+}
+
+export async function compileBuilds(): Promise<Builds> {
+  const file = new URL('../../build/engine-yield.wasm', import.meta.url);
+  return { release: await compileEngine(), test: await WebAssembly.compile(await readFile(file)) };
 }
 
 const ORDER = 18;
@@ -27,22 +39,25 @@ const CONTROL_BYTES = 1024;
 
 /** `onProgress`: counted hcalls so far. */
 export async function measure(
-  module: WebAssembly.Module,
+  { release, test }: Builds,
   protocol: Protocol,
   scenario: Scenario,
   bounds: Bounds,
   onProgress: (calls: number) => void,
 ): Promise<Tally> {
   const memory = guestMemory();
-  const engine = openEngine(module, memory);
+  const engine = openEngine(release, memory);
   layOut(engine, memory, protocol);
   const control = new Int32Array(new SharedArrayBuffer(CONTROL_BYTES));
   // The first thread's rings serve for the preparation too; then they are made new.
   perform(engine, memory, scenario.before);
   const workers = scenario.threads.map((records, worker) => {
     const until = worker === 0 ? bounds : undefined;
+    const slowScan = worker === 0 && scenario.slowScan === true;
     const workerData: WorkerStart = {
-      module,
+      module: slowScan ? test : release,
+      slowScan,
+      map: engine.map,
       memory,
       control,
       worker,

@@ -1,5 +1,6 @@
 /** What the contention profile and its worker threads share. */
 import type { RequestRecord } from '../../schemas/records.ts';
+import type { MemoryMap } from '../../src/rings/engine.ts';
 
 /** Words of the control block, which main thread and workers see. */
 export const CONTROL = {
@@ -19,7 +20,10 @@ export const CONTROL = {
 export const COUNTED_TAG = 1;
 
 export interface WorkerStart {
+  /** Of the engine; its test build for a slow scan. */
   readonly module: WebAssembly.Module;
+  readonly slowScan: boolean;
+  readonly map: MemoryMap;
   readonly memory: WebAssembly.Memory;
   readonly control: Int32Array<SharedArrayBuffer>;
   /** Its processor and its stream. */

@@ -10,25 +10,43 @@ import {
   openCompletionRing,
   takeCompletions,
 } from '../../src/rings/completion.ts';
-import { openEngine } from '../../src/rings/engine.ts';
+import { openEngine, type EngineCalls } from '../../src/rings/engine.ts';
 import { streamMemory } from '../../src/rings/stream-memory.ts';
 import { openSubmissionRing, putFrame } from '../../src/rings/submission.ts';
 import { CONTROL, COUNTED_TAG, type Tally, type WorkerStart } from './messages.ts';
 
 const QUANTUM = 0xffffff;
+/** Of src/engine/yield-point.ts. */
+const AT_LOCK = 1;
+const AT_SLOT = 14;
+/** Long enough for an entry to hop. */
+const SLOW_ROUNDS = 50;
 
 const start = workerData as WorkerStart;
 const { control, worker } = start;
-const engine = openEngine(start.module, start.memory);
-const rings = streamMemory(start.memory.buffer, engine.map, worker);
+const calls = start.slowScan ? openSlowEngine() : openEngine(start.module, start.memory).calls;
+const rings = streamMemory(start.memory.buffer, start.map, worker);
 const submission = openSubmissionRing(rings);
 const completion = openCompletionRing(rings);
 const frame = encodeRequests(start.records);
-engine.calls.beProcessor(worker);
+calls.beProcessor(worker);
+
+/** The test build stops at each step of a protocol: at those that look at a slot it is made to lose time. */
+function openSlowEngine(): EngineCalls {
+  const schedule = {
+    yieldPoint(point: number): void {
+      if (point !== AT_SLOT && point !== AT_LOCK) return;
+      for (let i = 0; i < SLOW_ROUNDS; i++) Atomics.load(control, CONTROL.stop);
+    },
+    attemptFails: () => 0,
+  };
+  const imports = { env: { memory: start.memory }, schedule };
+  return new WebAssembly.Instance(start.module, imports).exports as unknown as EngineCalls;
+}
 
 function execute(): void {
   if (!putFrame(submission, frame)) throw new Error('the frame exceeds the credits');
-  engine.calls.run(worker, QUANTUM);
+  calls.run(worker, QUANTUM);
 }
 
 /** H_PTEG_FULL among the counted answers; anything but that and success is a fault of the scenario. */
@@ -60,10 +78,10 @@ function measure({ millis: most, calls: enough }: NonNullable<WorkerStart['until
   const other = CONTROL.frames + 1;
   const from = performance.now();
   let now = from;
-  let calls = 0;
+  let counted = 0;
   let falseFull = 0;
   let millis = 0;
-  while (calls < enough && now - from < most) {
+  while (counted < enough && now - from < most) {
     const before = now;
     const framesBefore = Atomics.load(control, other);
     execute();
@@ -72,11 +90,11 @@ function measure({ millis: most, calls: enough }: NonNullable<WorkerStart['until
     now = performance.now();
     if (!contended && full === 0) continue;
     falseFull += full;
-    calls += callsInFrame;
+    counted += callsInFrame;
     millis += now - before;
-    Atomics.store(control, CONTROL.calls, calls);
+    Atomics.store(control, CONTROL.calls, counted);
   }
-  return { calls, falseFull, millis };
+  return { calls: counted, falseFull, millis };
 }
 
 Atomics.add(control, CONTROL.ready, 1);
