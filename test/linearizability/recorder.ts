@@ -78,7 +78,7 @@ export async function record(recorder: Recorder, seed: number, length: number): 
   const { world, guest, clock, performers } = recorder;
   makeNew(recorder);
   const round = ++recorder.rounds;
-  const programs = performers.map((_, i) => makeProgram(world, openRandom(seed + i), length));
+  const programs = performers.map((_, i) => makeProgram(world, openRandom(seed + i), i, length));
   const answers = performers.map((performer) => answersOf(performer));
   for (const [i, performer] of performers.entries()) {
     performer.postMessage(taskOf(recorder, programs[i]!, round));

@@ -24,12 +24,19 @@ export interface World extends Checked {
   /** Requests of the common kind, and rare ones: indexes. */
   readonly common: readonly number[];
   readonly rare: readonly number[];
+  /** By thread, what it does instead of anything at random: the first requests once, the others over and over. */
+  readonly routines: readonly Routine<number>[];
   /** One rare request in so many. */
   readonly rareness: number;
   readonly threads: number;
   /** Threads run the engine's test build, and stumble in the middle of hcalls. */
   readonly stumbling: boolean;
   readonly text: string;
+}
+
+interface Routine<T> {
+  readonly once: readonly T[];
+  readonly again: readonly T[];
 }
 
 const MIB = 2 ** 20;
@@ -193,6 +200,36 @@ function resizeRequests(): Request[] {
   ];
 }
 
+/**
+ * An entry that hops between the first and the last slot of a group, the slots between taken, and somebody who wants a
+ * slot: at every instant one of the two is free.
+ */
+function shuttle({ groups, pages }: Scene): Routine<Request>[] {
+  const [first, last] = [groups[0]!, groups[0]! + 7n];
+  const [hopping, wanting] = [pages[0]!, pages[1]!];
+  const enterAt = (ptex: bigint, page = hopping): Request => ({
+    name: 'H_ENTER',
+    args: [FLAGS.H_EXACT, ptex, page | VALID, FRAMES[0]! | MEMORY],
+  });
+  const between = [1n, 2n, 3n, 4n, 5n, 6n].map((slot) => enterAt(first + slot, hopping << 1n));
+  const removeAt = (ptex: bigint, page: bigint): Request => ({
+    name: 'H_REMOVE',
+    args: [FLAGS.H_AVPN, ptex, page & ~0x7fn],
+  });
+  const r = FRAMES[1]! | ((wanting & LARGE) === 0n ? 0n : LP_64K) | MEMORY;
+  const enterAnywhere = { name: 'H_ENTER', args: [0n, first, wanting | VALID, r] };
+  return [
+    {
+      once: [],
+      again: [removeAt(first, hopping), enterAt(last), removeAt(last, hopping), enterAt(first)],
+    },
+    {
+      once: between,
+      again: [enterAnywhere, removeAt(first, wanting), removeAt(last, wanting)],
+    },
+  ];
+}
+
 /** Groups of one block, so that H_BLOCK_REMOVE finds its pages in several; the last lies in another. */
 function groupsOf(random: Random): bigint[] {
   const first = BigInt(below(random, 2048) & ~9);
@@ -218,7 +255,8 @@ export function makeWorld(seed: number): World {
   // Neighbouring seeds make all kinds.
   const kind = seed & 3;
   const stumbling = (seed & 4) === 0;
-  const threads = 2 + (seed % 3);
+  const shuttles = kind === 2 && (seed & 8) !== 0;
+  const threads = shuttles ? 2 : 2 + (seed % 3);
   const [resizes, hardware] = [kind === 0, kind === 1];
   const strangers = kind === 3 || (resizes && once(random, 2));
   const scene = {
@@ -245,7 +283,9 @@ export function makeWorld(seed: number): World {
   const places = scene.groups.flatMap((group) =>
     Array.from({ length: 8 }, (_, slot) => Number(group) + slot),
   );
-  const watched = common.length + rare.length;
+  const routines = shuttles ? shuttle(scene) : [];
+  const routine = routines.flatMap(({ once: first, again }) => [...first, ...again]);
+  const watched = common.length + rare.length + routine.length;
   return {
     config,
     states,
@@ -254,10 +294,11 @@ export function makeWorld(seed: number): World {
     strangers: strangers || stumbling,
     threads,
     stumbling,
-    requests: [...common, ...rare, ...host],
+    requests: [...common, ...rare, ...routine, ...host],
     watched,
     common: [...common.keys(), ...host.map((_, i) => watched + i)],
     rare: rare.map((_, i) => common.length + i),
+    routines: numbered(routines, common.length + rare.length),
     rareness: resizes ? 120 : 2000,
     text: [
       `${threads} threads${stumbling ? ' that stumble' : ''}`,
@@ -265,9 +306,18 @@ export function makeWorld(seed: number): World {
       ...(isa300 ? ['ISA 3.0'] : []),
       ...(resizes ? ['resizes'] : []),
       ...(hardware ? ['R and C set'] : []),
+      ...(shuttles ? ['an entry that hops'] : []),
       ...(strangers ? ['the host at work'] : []),
     ].join(', '),
   };
+}
+
+function numbered(routines: readonly Routine<Request>[], first: number): Routine<number>[] {
+  let next = first;
+  return routines.map(({ once: prelude, again }) => ({
+    once: prelude.map(() => next++),
+    again: again.map(() => next++),
+  }));
 }
 
 function weighted(random: Random, table: readonly (readonly [number, Maker])[]): Maker {
@@ -315,7 +365,20 @@ function reachable(
 }
 
 /** A thread's program: indexes into the world's requests. */
-export function makeProgram(world: World, random: Random, length: number): Uint16Array {
+export function makeProgram(
+  world: World,
+  random: Random,
+  thread: number,
+  length: number,
+): Uint16Array {
+  const routine = world.routines[thread];
+  if (routine !== undefined) {
+    const { once: prelude, again } = routine;
+    return Uint16Array.from(
+      { length },
+      (_, i) => prelude[i] ?? again[(i - prelude.length) % again.length]!,
+    );
+  }
   return Uint16Array.from({ length }, () =>
     pick(random, once(random, world.rareness) ? world.rare : world.common),
   );
