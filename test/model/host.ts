@@ -109,18 +109,26 @@ export function hostAge(state: State, args: readonly bigint[]): Answer {
   if (slot === undefined) return fail(STATUSES.H_PARAMETER);
   let referenced = false;
   for (const frame of framesOfBackingPage(state, slot, gpa)) {
-    referenced ||= (frame.rc & HPTE_R_R) !== 0n;
-    frame.rc &= not(HPTE_R_R);
-    for (const ptex of frame.chain) {
-      const entry = entryAt(state, ptex);
-      if ((entry.dword1 & HPTE_R_R) === 0n) continue;
-      entry.dword1 &= not(HPTE_R_R);
-      state.tlbieCount++;
-      harvestForGuest(state, entry, HPTE_R_R);
-      referenced = true;
-    }
+    referenced = ageFrame(frame) || referenced;
+    for (const ptex of frame.chain) referenced = ageEntry(state, ptex) || referenced;
   }
   return ok(referenced ? 1n : 0n);
+}
+
+/** What entries that are gone had noted. */
+export function ageFrame(frame: Frame): boolean {
+  const referenced = (frame.rc & HPTE_R_R) !== 0n;
+  frame.rc &= not(HPTE_R_R);
+  return referenced;
+}
+
+export function ageEntry(state: State, ptex: number): boolean {
+  const entry = entryAt(state, ptex);
+  if ((entry.dword1 & HPTE_R_R) === 0n) return false;
+  entry.dword1 &= not(HPTE_R_R);
+  state.tlbieCount++;
+  harvestForGuest(state, entry, HPTE_R_R);
+  return true;
 }
 
 const FAULT_NOW_VALID = 0n;

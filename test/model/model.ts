@@ -22,7 +22,17 @@ import {
   hRead,
   hRemove,
 } from './hcalls.ts';
-import { hostAge, hostDirty, hostPageFault, hostSetPte, hostUnmap, setRc } from './host.ts';
+import {
+  ageEntry,
+  ageFrame,
+  hostAge,
+  hostDirty,
+  hostPageFault,
+  hostSetPte,
+  hostUnmap,
+  setRc,
+  unmapEntry,
+} from './host.ts';
 import { htabClose, htabOpen, htabRead, htabWrite } from './htab.ts';
 import { entryInspect, tableCount, tableHash } from './inspect.ts';
 import { hPageInit, memoryRead, memoryWrite } from './memory.ts';
@@ -61,6 +71,11 @@ export interface Model {
   /** Every frame that has a chain. */
   chains(): ReadonlyMap<bigint, readonly number[]>;
   counters(): Counters;
+  /** The steps of HOST_UNMAP and HOST_AGE, for who looks at a call that is under way. */
+  unmapEntry(ptex: number): void;
+  /** Was it referenced? */
+  ageEntry(ptex: number): boolean;
+  ageFrame(gfn: bigint): boolean;
 }
 
 type Operation = (state: State, args: readonly bigint[]) => Answer;
@@ -156,5 +171,11 @@ export function createModel(config: ModelConfig): Model {
       mmioUpdate: state.mmioUpdate,
       invalidateSeq: state.invalidateSeq,
     }),
+    unmapEntry: (ptex) => unmapEntry(state, ptex),
+    ageEntry: (ptex) => ageEntry(state, ptex),
+    ageFrame: (gfn) => {
+      const frame = state.frames.get(gfn);
+      return frame !== undefined && ageFrame(frame);
+    },
   };
 }

@@ -2,8 +2,8 @@
  * Is what happened what some order of the calls, one at a time, would have given? The reference model performs the
  * orders; an order is given up at the first answer that differs.
  *
- * What is atomic is one entry's operation: a bulk removal is its removals, a read of four is four reads. A call that had
- * ended before another began stays before it. The last order that is left must give the same table too: entries
+ * What is atomic is one entry's operation: a bulk removal is its removals, a read of four is four reads, the host's walk
+ * along a chain is a step an entry (host-walks.ts). A call that had ended before another began stays before it. The last order that is left must give the same table too: entries
  * with their real words and R and C, chains (as sets: their order shows nowhere), host pages, dirt, counters.
  */
 import { FLAGS } from '../../schemas/flags.ts';
@@ -11,6 +11,8 @@ import { checkTable } from '../engine/invariants.ts';
 import type { TestGuest } from '../engine/harness.ts';
 import { createModel } from '../model/model.ts';
 import type { Model } from '../model/model.ts';
+import { isWalk, performWalkStep, walkSteps } from './host-walks.ts';
+import type { WalkStep } from './host-walks.ts';
 import type { Call, Program } from './programs.ts';
 import { CONFIG, precedes } from './scene.ts';
 import type { CallPlace, Scene } from './scene.ts';
@@ -32,6 +34,12 @@ interface Unit {
   readonly answer: string;
   /** The page that it did not find, though it was there. */
   readonly missed?: bigint;
+}
+
+/** A unit in an order, or a step of one that is a walk. */
+interface Step {
+  readonly unit: Unit;
+  readonly walk?: WalkStep;
 }
 
 interface Answer {
@@ -154,7 +162,7 @@ export function judge(program: Program, scene: Scene, stage: Stage): Verdict {
   const seen = `${answers.join('\n')}\n${state}`;
   return order === undefined
     ? { seen }
-    : { order: order.map(({ place }) => place[0]).join(' '), seen };
+    : { order: order.map(({ unit: { place } }) => place[0]).join(' '), seen };
 }
 
 /** Depth first over all orders that answers and precedence allow. */
@@ -163,34 +171,61 @@ function findOrder(
   stage: Stage,
   units: readonly (readonly Unit[])[],
   state: string,
-  done: readonly Unit[],
-): readonly Unit[] | undefined {
-  const places = units.map((_, thread) => done.filter(({ place }) => place[0] === thread).length);
+  done: readonly Step[],
+): readonly Step[] | undefined {
+  const places = units.map((_, thread) => unitsDone(done, thread));
   if (units.every((own, thread) => places[thread] === own.length)) {
-    return stateOfModel(performed(program, done)) === state ? done : undefined;
+    return stateOfModel(performed(program, done).model) === state ? done : undefined;
   }
   const left = units.flatMap((own, thread) => own.slice(places[thread]));
   for (const [thread, own] of units.entries()) {
     const next = own[places[thread]!];
     if (next === undefined || left.some((other) => mustPrecede(stage, other, next))) continue;
-    for (const unit of [next, ...withoutItsPage(program, stage, next, done)]) {
-      const answer = performUnit(performed(program, done), unit);
-      if (text(unit.call.name, answer) !== unit.answer) continue;
-      const order = findOrder(program, stage, units, state, [...done, unit]);
+    for (const step of stepsOf(program, stage, next, done)) {
+      const all = [...done, step];
+      const { answer } = performed(program, all);
+      if (answer !== undefined && text(next.call.name, answer) !== next.answer) continue;
+      const order = findOrder(program, stage, units, state, all);
       if (order !== undefined) return order;
     }
   }
   return undefined;
 }
 
+function unitsDone(done: readonly Step[], thread: number): number {
+  return done.filter(
+    ({ unit, walk }) => unit.place[0] === thread && (walk === undefined || walk === 'end'),
+  ).length;
+}
+
+/** In which ways a unit may go on. */
+function stepsOf(program: Program, stage: Stage, unit: Unit, done: readonly Step[]): Step[] {
+  if (!isWalk(unit.call))
+    return [unit, ...withoutItsPage(program, stage, unit, done)].map((one) => ({ unit: one }));
+  const own = done.flatMap((step) => (step.unit === unit ? step.walk! : []));
+  const { model } = performed(program, done);
+  return walkSteps(model, unit.call, own).map((walk) => ({ unit, walk }));
+}
+
 function mustPrecede(stage: Stage, first: Unit, second: Unit): boolean {
   return first.place[0] !== second.place[0] && precedes(stage, first.place, second.place);
 }
 
-function performed(program: Program, done: readonly Unit[]): Model {
+/** The model after these steps, and what the last one answered; undefined: it is a walk that goes on. */
+function performed(program: Program, done: readonly Step[]): { model: Model; answer?: Answer } {
   const model = modelBefore(program);
-  for (const unit of done) performUnit(model, unit);
-  return model;
+  const referenced = new Set<Unit>();
+  for (const { unit, walk } of done.slice(0, -1)) {
+    if (walk === undefined) performUnit(model, unit);
+    else if (performWalkStep(model, unit.call, walk)) referenced.add(unit);
+  }
+  const last = done.at(-1);
+  if (last === undefined) return { model };
+  const { unit, walk } = last;
+  if (walk === undefined) return { model, answer: performUnit(model, unit) };
+  performWalkStep(model, unit.call, walk);
+  if (walk !== 'end') return { model };
+  return { model, answer: { status: 0, out: [referenced.has(unit) ? 1n : 0n] } };
 }
 
 function performUnit(model: Model, { call: { name, args }, missed }: Unit): Answer {
@@ -205,7 +240,7 @@ function performUnit(model: Model, { call: { name, args }, missed }: Unit): Answ
  * find its own page missing, as in KVM HV; the guest sees no difference. So such a call may also have been one without
  * its page, if an unmap overlaps it.
  */
-function withoutItsPage(program: Program, stage: Stage, unit: Unit, done: readonly Unit[]): Unit[] {
+function withoutItsPage(program: Program, stage: Stage, unit: Unit, done: readonly Step[]): Unit[] {
   const { place, call } = unit;
   if (call.name !== 'H_ENTER' && call.name !== 'HOST_PAGE_FAULT') return [];
   const overlapped = program.threads.some((calls, thread) =>
@@ -215,9 +250,9 @@ function withoutItsPage(program: Program, stage: Stage, unit: Unit, done: readon
   const word =
     call.name === 'H_ENTER'
       ? call.args[3]!
-      : performed(program, done).entry(Number(call.args[0])).guestRpte;
+      : performed(program, done).model.entry(Number(call.args[0])).guestRpte;
   const missed = word & FRAME & ~0xffffn;
-  const changes = [...program.before, ...done.map(({ call }) => call)].filter(
+  const changes = [...program.before, ...done.map(({ unit: { call } }) => call)].filter(
     ({ name, args }) => (name === 'HOST_UNMAP' || name === 'HOST_SET_PTE') && args[0] === missed,
   );
   return changes.at(-1)?.name === 'HOST_UNMAP' ? [] : [{ ...unit, missed }];
