@@ -1,6 +1,8 @@
 /** Peers that misbehave without breaking a rule: they do not read, do not answer pings, ask for too much. */
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import Fastify from 'fastify';
 import { pino } from 'pino';
 import { SOCKET_HIGH_WATER_BYTES } from '../../schemas/limits.ts';
@@ -10,6 +12,15 @@ import { streamRoutes } from '../../src/transports/stream.ts';
 import { config, reads } from '../guests/configs.ts';
 import { connect, startDaemon } from './stream-daemon.ts';
 import type { TestDaemon } from './stream-daemon.ts';
+
+setFlagsFromString('--expose-gc');
+const collectGarbage = runInNewContext('gc') as () => void;
+
+/** Bytes that somebody still holds: frames that are done with would count until V8 happens to look. */
+function buffersHeld(): number {
+  collectGarbage();
+  return process.memoryUsage().arrayBuffers;
+}
 
 let daemon: TestDaemon;
 before(async () => {
@@ -28,7 +39,7 @@ test('a client that never reads costs little memory and delays nobody', {
   ]);
   mute.socket.pause();
   const frame = encodeRequests(reads(2000, 0, true));
-  const before = process.memoryUsage().arrayBuffers;
+  const before = buffersHeld();
   let answered = 0;
   let peak = 0;
   // 400 frames of 48 KB ask for 83 MB of answers.
@@ -36,17 +47,18 @@ test('a client that never reads costs little memory and delays nobody', {
     mute.socket.send(frame);
     lively.socket.send(encodeRequests(reads(1, answered)));
     await lively.answers(++answered);
-    peak = Math.max(peak, process.memoryUsage().arrayBuffers - before);
+    if (sent % 20 === 19) peak = Math.max(peak, buffersHeld() - before);
   }
   // The client's own frames that nobody takes wait in this process too.
   const own = mute.socket.bufferedAmount;
   assert.ok(
-    peak - own < 8 * SOCKET_HIGH_WATER_BYTES,
+    peak - own < 4 * SOCKET_HIGH_WATER_BYTES,
     `${peak} bytes at most, ${own} of them the client's`,
   );
   mute.socket.resume();
   const { code } = await mute.closed;
-  assert.equal(code, 4413, 'it sent without credits');
+  // It sent without credits; 1006 if it had not read that a second later, and was cut off.
+  assert.ok(code === 4413 || code === 1006, `closed with ${code}`);
   assert.equal((await lively.answers(400)).at(-1)!.tag, 399);
   lively.socket.terminate();
 });
