@@ -237,21 +237,25 @@ function performUnit(model: Model, { call: { name, args }, missed }: Unit): Answ
 
 /**
  * There is one invalidation sequence for all pages: whoever enters or pages in while the host takes another page away may
- * find its own page missing, as in KVM HV; the guest sees no difference. So such a call may also have been one without
- * its page, if an unmap overlaps it.
+ * find its own page missing, as in KVM HV; the guest sees no difference. The same if the host gives the page back after
+ * the look and before the entry is there. So such a call may also have been one without its page.
  */
 function withoutItsPage(program: Program, stage: Stage, unit: Unit, done: readonly Step[]): Unit[] {
   const { place, call } = unit;
   if (call.name !== 'H_ENTER' && call.name !== 'HOST_PAGE_FAULT') return [];
-  const overlapped = program.threads.some((calls, thread) =>
-    calls.some(({ name }, i) => name === 'HOST_UNMAP' && overlap(stage, place, [thread, i])),
-  );
-  if (!overlapped) return [];
   const word =
     call.name === 'H_ENTER'
       ? call.args[3]!
       : performed(program, done).model.entry(Number(call.args[0])).guestRpte;
   const missed = word & FRAME & ~0xffffn;
+  const overlapped = program.threads.some((calls, thread) =>
+    calls.some(
+      ({ name, args }, i) =>
+        (name === 'HOST_UNMAP' || (name === 'HOST_SET_PTE' && args[0] === missed)) &&
+        overlap(stage, place, [thread, i]),
+    ),
+  );
+  if (!overlapped) return [];
   const changes = [...program.before, ...done.map(({ unit: { call } }) => call)].filter(
     ({ name, args }) => (name === 'HOST_UNMAP' || name === 'HOST_SET_PTE') && args[0] === missed,
   );
