@@ -7,8 +7,9 @@ import { unknownWord } from '../src/cli/suggest.ts';
 import { contention } from './contention.ts';
 import { engine } from './engine.ts';
 import { EXIT, UsageError, type Profile } from './profile.ts';
+import { replay } from './replay.ts';
 
-const PROFILES: readonly Profile[] = [engine, contention];
+const PROFILES: readonly Profile[] = [engine, contention, replay];
 
 function overview(): string {
   const width = Math.max(...PROFILES.map(({ name }) => name.length));

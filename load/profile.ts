@@ -17,13 +17,31 @@ export class UsageError extends Error {
   override readonly name = 'UsageError';
 }
 
-/** parseArgs with its complaints as usage errors; profiles take options only. */
+/** Options only. */
 export function parseOptions<const Options extends ParseArgsOptionsConfig>(
   words: readonly string[],
   options: Options,
 ) {
+  return parse(words, options, false).values;
+}
+
+/** Options, and the names of files among them. */
+export function parseOptionsAndFiles<const Options extends ParseArgsOptionsConfig>(
+  words: readonly string[],
+  options: Options,
+) {
+  const { values, positionals } = parse(words, options, true);
+  return { values, files: positionals };
+}
+
+/** parseArgs with its complaints as usage errors. */
+function parse<const Options extends ParseArgsOptionsConfig>(
+  words: readonly string[],
+  options: Options,
+  allowPositionals: boolean,
+) {
   try {
-    return parseArgs({ args: [...words], options, strict: true }).values;
+    return parseArgs({ args: [...words], options, strict: true, allowPositionals });
   } catch (error) {
     if (!String((error as NodeJS.ErrnoException).code).startsWith('ERR_PARSE_ARGS')) throw error;
     throw new UsageError((error as Error).message);

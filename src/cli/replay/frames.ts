@@ -9,7 +9,7 @@ export interface Frame {
 }
 
 /** Long enough that a frame's own cost does not count, short enough that several are under way at once. */
-const FRAME_BYTES = 48 * 1024;
+const FRAME_BYTES = 120 * 1024;
 const COUNT_MASK = 0xfff;
 
 export function cutFrames(plan: Plan, run: Run, limits: BinaryHello['limits']): Frame[] {

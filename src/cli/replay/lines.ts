@@ -111,10 +111,46 @@ function readLine(position: Position, text: string, reader: TraceReader): void {
   }
   const op = (value as { op?: unknown } | null)?.op;
   if (typeof op !== 'string') throw dataError(position, 'an event needs an "op"', FORMAT_ADVICE);
+  if (isPlainHcall(value as TraceEvent)) {
+    reader.event(value as TraceEvent, position.line);
+    return;
+  }
   const checked = eventSchema(op).safeParse(value);
   if (!checked.success)
     throw dataError(position, `${op}: ${firstIssue(checked.error)}`, FORMAT_ADVICE);
   reader.event(checked.data as TraceEvent, position.line);
+}
+
+/**
+ * Is it beyond doubt what the schema of an hcall would let through unchanged? Almost every line is, and the schema takes
+ * longer than parsing did. Whatever is not is for the schema to judge, and to say what is wrong.
+ */
+function isPlainHcall(event: TraceEvent): boolean {
+  const { op, args, ret, out } = event;
+  return (
+    op.startsWith('H_') &&
+    op !== 'H_REGISTER_PROC_TBL' &&
+    Array.isArray(args) &&
+    args.every(isWord) &&
+    Number.isSafeInteger(ret) &&
+    Array.isArray(out) &&
+    out.every(isWord)
+  );
+}
+
+const WORD_CHARACTERS_MAX = 18;
+const [ZERO, NINE, LOWER_A, LOWER_F, LOWER_X] = [48, 57, 97, 102, 120];
+
+/** "0x" and 1 to 16 digits, those above 9 in lower case as recorders write them. */
+function isWord(word: unknown): boolean {
+  if (typeof word !== 'string' || word.length < 3 || word.length > WORD_CHARACTERS_MAX)
+    return false;
+  if (word.charCodeAt(0) !== ZERO || word.charCodeAt(1) !== LOWER_X) return false;
+  for (let i = 2; i < word.length; i++) {
+    const digit = word.charCodeAt(i);
+    if (digit < ZERO || digit > LOWER_F || (digit > NINE && digit < LOWER_A)) return false;
+  }
+  return true;
 }
 
 const FORMAT_ADVICE = `see the description of the format ${TRACE_FORMAT}`;

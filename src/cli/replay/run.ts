@@ -41,9 +41,12 @@ export interface RunOptions {
   readonly onStart?: (done: () => number) => void;
 }
 
+/** What a replay needs of a stream. */
+export type ReplayStream = Pick<HcallStream, 'hello' | 'sendFrame' | 'onAnswers' | 'drained'>;
+
 interface Session {
   readonly plan: Plan;
-  readonly stream: HcallStream;
+  readonly stream: ReplayStream;
   readonly comparer: Comparer;
   readonly frames: ReadonlyMap<Step, readonly Frame[]>;
   readonly tableNotes: string[];
@@ -64,7 +67,7 @@ const FNV_OFFSET_BASIS = 0xcbf29ce484222325n;
 /** `stream` must have the role host; nothing may be unanswered. Rejects only when the stream ends. */
 export async function runPlan(
   plan: Plan,
-  stream: HcallStream,
+  stream: ReplayStream,
   options: RunOptions = {},
 ): Promise<ReplayResult> {
   const session: Session = {
@@ -88,7 +91,7 @@ export async function runPlan(
   return { mismatches, first, tableMatches, tableNotes: session.tableNotes, seconds };
 }
 
-function allFrames(plan: Plan, stream: HcallStream): Map<Step, Frame[]> {
+function allFrames(plan: Plan, stream: ReplayStream): Map<Step, Frame[]> {
   const frames = new Map<Step, Frame[]>();
   for (const step of plan.steps) {
     if (step.kind === 'run') frames.set(step, cutFrames(plan, step, stream.hello.limits));

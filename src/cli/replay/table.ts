@@ -15,10 +15,14 @@ export interface TableContents {
   readonly refused: boolean;
 }
 
+/** Is told of each valid entry. */
+export type EntryListener = (ptex: number, dword0: bigint) => void;
+
 interface Reading {
   readonly hash: Hash;
   /** The valid entries of one answer. */
   readonly buffer: Buffer;
+  readonly onEntry: EntryListener | undefined;
   ptex: number;
   validEntries: number;
   refused: boolean;
@@ -33,11 +37,16 @@ const LOCK_BIT = 0x40;
 const VALID = 1;
 
 /** Takes the stream's answers over; nothing may be unanswered. */
-export async function readTable(stream: HcallStream, order: number): Promise<TableContents> {
+export async function readTable(
+  stream: Pick<HcallStream, 'sendFrame' | 'onAnswers' | 'drained'>,
+  order: number,
+  onEntry?: EntryListener,
+): Promise<TableContents> {
   const entries = order === 0 ? 0 : 2 ** (order - 4);
   const reading: Reading = {
     hash: createHash('sha256'),
     buffer: Buffer.alloc(ENTRIES_PER_READ * ENTRY_HASH_BYTES),
+    onEntry,
     ptex: 0,
     validEntries: 0,
     refused: false,
@@ -85,6 +94,7 @@ function takeEntries(reading: Reading, answers: Buffer, first: number): void {
     const at = first + 16 * i;
     const low = answers.readUInt32LE(at);
     if ((low & VALID) === 0) continue;
+    reading.onEntry?.(reading.ptex + i, answers.readBigUInt64LE(at));
     buffer.writeUInt32BE(0, to);
     buffer.writeUInt32BE(reading.ptex + i, to + 4);
     buffer.writeUInt32BE(answers.readUInt32LE(at + 4), to + 8);
