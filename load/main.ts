@@ -8,8 +8,9 @@ import { contention } from './contention.ts';
 import { engine } from './engine.ts';
 import { EXIT, UsageError, type Profile } from './profile.ts';
 import { replay } from './replay.ts';
+import { soak } from './soak.ts';
 
-const PROFILES: readonly Profile[] = [engine, contention, replay];
+const PROFILES: readonly Profile[] = [engine, contention, replay, soak];
 
 function overview(): string {
   const width = Math.max(...PROFILES.map(({ name }) => name.length));

@@ -1,0 +1,55 @@
+/**
+ * The daemon of the soak profile: the parts of src/main.ts in a process of its own, with what production must not have:
+ * on a message of the parent it ends a processor's thread, tells about itself, or leaks. Run by child.ts.
+ */
+import Fastify from 'fastify';
+import { guestsOn } from '../../src/guests/registry.ts';
+import { countBuffersApart } from '../../src/operations/heap.ts';
+import { listen } from '../../src/operations/listen.ts';
+import { openLog } from '../../src/operations/log.ts';
+import { startPool } from '../../src/processors/pool.ts';
+import { compileEngine } from '../../src/rings/engine.ts';
+import { httpRoutes } from '../../src/transports/http.ts';
+import { problemServerOptions } from '../../src/transports/problems.ts';
+import { streamRoutes } from '../../src/transports/stream.ts';
+import type { FromDaemon, ToDaemon } from './messages.ts';
+
+const LEAK_MILLIS = 20;
+const LEAK_BYTES = 1024 * 1024;
+
+countBuffersApart();
+// Every kill is an error in the log; who kills knows.
+const log = openLog('fatal');
+const module = await compileEngine();
+const pool = await startPool(module, Number(process.argv[2]));
+const guests = guestsOn(pool, module, log);
+const app = Fastify({ ...problemServerOptions, logger: false });
+await app.register(httpRoutes, { guests, isReady: () => true });
+await app.register(streamRoutes, { guests });
+tell({ kind: 'ready', url: await listen(app, { host: '127.0.0.1', port: 0 }) });
+
+const leaked: Buffer[] = [];
+
+process.on('message', (message: ToDaemon) => {
+  if (message.kind === 'kill') void kill();
+  else if (message.kind === 'leak') setInterval(leak, LEAK_MILLIS).unref();
+  else tell({ kind: 'handles', handles: process.getActiveResourcesInfo().length });
+});
+// The parent is gone, or done.
+process.on('disconnect', () => process.exit(0));
+
+function tell(message: FromDaemon): void {
+  process.send!(message);
+}
+
+/** Ends a random processor's thread wherever it is; not one that is only just starting: see LIVES_LOST_MAX. */
+async function kill(): Promise<void> {
+  const living = pool.processors.filter(({ alive, livesLost }) => alive && livesLost === 0);
+  const victim = living[Math.floor(Math.random() * living.length)];
+  await victim?.worker.terminate();
+  tell({ kind: 'killed', processor: victim?.index ?? null });
+}
+
+function leak(): void {
+  leaked.push(Buffer.alloc(LEAK_BYTES, 1));
+}
