@@ -15,7 +15,9 @@ import { streamRoutes } from '../../src/transports/stream.ts';
 import type { FromDaemon, ToDaemon } from './messages.ts';
 
 const LEAK_MILLIS = 20;
-const LEAK_BYTES = 1024 * 1024;
+const LEAK_MIB_PER_SECOND = 30;
+const LEAK_MIB_MAX = 1024;
+const MIB = 1024 * 1024;
 
 countBuffersApart();
 // Every kill is an error in the log; who kills knows.
@@ -32,7 +34,7 @@ const leaked: Buffer[] = [];
 
 process.on('message', (message: ToDaemon) => {
   if (message.kind === 'kill') void kill();
-  else if (message.kind === 'leak') setInterval(leak, LEAK_MILLIS).unref();
+  else if (message.kind === 'leak') setInterval(leak, LEAK_MILLIS, performance.now()).unref();
   else tell({ kind: 'handles', handles: process.getActiveResourcesInfo().length });
 });
 // The parent is gone, or done.
@@ -50,6 +52,8 @@ async function kill(): Promise<void> {
   tell({ kind: 'killed', processor: victim?.index ?? null });
 }
 
-function leak(): void {
-  leaked.push(Buffer.alloc(LEAK_BYTES, 1));
+/** By the clock, however seldom a busy machine lets it. */
+function leak(since: number): void {
+  const due = Math.min(LEAK_MIB_MAX, (LEAK_MIB_PER_SECOND * (performance.now() - since)) / 1000);
+  while (leaked.length < due) leaked.push(Buffer.alloc(MIB, 1));
 }
