@@ -6,6 +6,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { PROCESSORS_MAX } from '../schemas/limits.ts';
 import { hex } from '../schemas/words.ts';
 import { complain, grouped, print, printJson } from '../src/cli/output.ts';
+import { next, openRandom } from './engine/random.ts';
 import { machine } from './machine.ts';
 import {
   EXIT,
@@ -149,12 +150,13 @@ function startActors(state: Soak, daemon: SoakDaemon, options: Options): Promise
 
 async function killer(state: Soak, daemon: SoakDaemon, everySeconds: number): Promise<void> {
   if (everySeconds === 0) return;
+  const random = openRandom(0);
   for (let due = everySeconds; !state.over; ) {
     await sleep(100);
     due -= 0.1;
     if (due > 0) continue;
     due = everySeconds;
-    if (await daemon.killProcessor()) state.done.kills++;
+    if (await daemon.killProcessor(next(random))) state.done.kills++;
   }
 }
 

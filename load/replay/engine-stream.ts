@@ -21,6 +21,19 @@ export interface EngineStream extends ReplayStream {
 }
 
 const QUANTUM = 0xffffff;
+const HELLO = {
+  type: 'hello',
+  protocol: STREAM_PROTOCOL,
+  version: '',
+  guest: '',
+  role: 'host',
+  processor: 0,
+  limits: {
+    frameBytes: FRAME_BYTES_MAX,
+    creditBytes: CREDIT_BYTES,
+    frameOverheadBytes: FRAME_OVERHEAD_BYTES,
+  },
+} as const;
 
 /** A new guest with one stream, which may send the host's records too. */
 export function openEngineStream(module: WebAssembly.Module, config: Json): EngineStream {
@@ -53,20 +66,7 @@ export function openEngineStream(module: WebAssembly.Module, config: Json): Engi
   }
 
   return {
-    hello: {
-      type: 'hello',
-      protocol: STREAM_PROTOCOL,
-      version: '',
-      guest: '',
-      role: 'host',
-      processor: 0,
-      order: guest.order,
-      limits: {
-        frameBytes: FRAME_BYTES_MAX,
-        creditBytes: CREDIT_BYTES,
-        frameOverheadBytes: FRAME_OVERHEAD_BYTES,
-      },
-    },
+    hello: { ...HELLO, order: guest.order },
     sendFrame(frame) {
       const start = performance.now();
       putFrame(submission, frame);

@@ -17,8 +17,8 @@ export interface Usage {
 export interface SoakDaemon {
   readonly url: string;
   readonly pid: number;
-  /** False: there was no processor to kill at that moment. */
-  killProcessor(): Promise<boolean>;
+  /** Whichever the number picks. False: there was no processor to kill at that moment. */
+  killProcessor(pick: number): Promise<boolean>;
   look(): Promise<Usage>;
   leak(): void;
   /** Resolves, never rejects, when the process is gone. */
@@ -47,9 +47,9 @@ export async function startSoakDaemon(processors: number): Promise<SoakDaemon> {
       url,
       pid: child.pid!,
       ended,
-      killProcessor: async () => {
+      killProcessor: async (pick) => {
         const reply = replyOf(child, 'killed', REPLY_MILLIS);
-        say(child, { kind: 'kill' });
+        say(child, { kind: 'kill', pick });
         return (await reply).processor !== null;
       },
       look: () => look(child),

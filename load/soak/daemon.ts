@@ -33,7 +33,7 @@ tell({ kind: 'ready', url: await listen(app, { host: '127.0.0.1', port: 0 }) });
 const leaked: Buffer[] = [];
 
 process.on('message', (message: ToDaemon) => {
-  if (message.kind === 'kill') void kill();
+  if (message.kind === 'kill') void kill(message.pick);
   else if (message.kind === 'leak') setInterval(leak, LEAK_MILLIS, performance.now()).unref();
   else tell({ kind: 'handles', handles: process.getActiveResourcesInfo().length });
 });
@@ -44,10 +44,10 @@ function tell(message: FromDaemon): void {
   process.send!(message);
 }
 
-/** Ends a random processor's thread wherever it is; not one that is only just starting: see LIVES_LOST_MAX. */
-async function kill(): Promise<void> {
+/** Ends a processor's thread wherever it is; not one that is only just starting: see LIVES_LOST_MAX. */
+async function kill(pick: number): Promise<void> {
   const living = pool.processors.filter(({ alive, livesLost }) => alive && livesLost === 0);
-  const victim = living[Math.floor(Math.random() * living.length)];
+  const victim = living[pick % living.length];
   await victim?.worker.terminate();
   tell({ kind: 'killed', processor: victim?.index ?? null });
 }

@@ -1,7 +1,8 @@
 /** What the soak profile and its daemon say to each other over the child process's channel. */
 
 export type ToDaemon =
-  | { readonly kind: 'kill' }
+  /** `pick`: any number; it says which of those that live. */
+  | { readonly kind: 'kill'; readonly pick: number }
   | { readonly kind: 'look' }
   /** Keep memory that nobody needs, to see that it is found out. */
   | { readonly kind: 'leak' };
