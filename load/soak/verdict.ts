@@ -34,6 +34,8 @@ const ADDRESS_ALLOWED_GIB = 36;
 const DRIFT_ALLOWED = 3;
 /** Below this a drift is the machine's. */
 const DRIFT_FROM_MILLIS = 50;
+/** In a shorter soak a window is a few frames, and its 99th percentile one of them. */
+const DRIFT_SECONDS_MIN = 60;
 /** Fewer show no trend. */
 const WINDOWS_MIN = 4;
 
@@ -80,6 +82,7 @@ export function judge(all: readonly Window[]): string[] {
   const late = median(thirds(windows).late.map(({ p99Millis }) => p99Millis));
   // A machine that became busy delays the load's own timers too.
   if (
+    seconds > DRIFT_SECONDS_MIN &&
     late > DRIFT_FROM_MILLIS &&
     trends.p99Drift > DRIFT_ALLOWED * Math.max(1, trends.delayDrift)
   ) {

@@ -1,6 +1,6 @@
 /** `hptd replay`: traces against a daemon, every answer compared. The interface of --json and the exit codes are fixed. */
 import { PROCESSORS_MAX } from '../../../schemas/limits.ts';
-import { collectGarbage, countBuffersApart } from '../../operations/heap.ts';
+import { collectGarbage } from '../../operations/heap.ts';
 import { type Command, daemonUrl, parseWords, wholeNumber } from '../command.ts';
 import { EXIT, explainError, usageError } from '../errors.ts';
 import { complain, paint, print, printJson } from '../output.ts';
@@ -117,7 +117,6 @@ async function replayFile(session: Session, file: string): Promise<FileReport> {
   for (const warning of planWarnings(plan)) complain(`hptd: ${file}: ${warning}`);
   const daemon = await session.daemon();
   // What reading left behind is not to be looked through while the clock runs: it would take a good part of the time.
-  countBuffersApart();
   collectGarbage();
   const result = await replayShown(session, daemon, file, plan);
   const report = fileReport(file, plan, result, (performance.now() - start) / 1000);
