@@ -51,10 +51,23 @@ function begin(program: Program): MortalGuest {
   return mortal;
 }
 
+function performed(
+  mortal: MortalGuest,
+  { calls }: Program,
+  deaths: readonly number[],
+  where: string,
+): ReturnType<MortalGuest['perform']> {
+  try {
+    return mortal.perform(calls, deaths);
+  } catch (error) {
+    throw new Error(`${where}: ${(error as Error).message}`, { cause: error });
+  }
+}
+
 function check(program: Program, deaths: readonly number[], expected: Expected): number {
   const mortal = begin(program);
-  const { answers, yields } = mortal.perform(program.calls, deaths);
   const where = `${program.name}, deaths after ${deaths.join(', ')} yield points`;
+  const { answers, yields } = performed(mortal, program, deaths, where);
   assert.deepEqual(
     answers.map(({ status, words }) => text(status, words)),
     expected.answers,

@@ -3,7 +3,6 @@
  * so that nothing of the thread is left but what it wrote to shared memory. A successor, another instance of the
  * engine with the same number, recovers and goes on, as in the daemon.
  */
-import { readFile } from 'node:fs/promises';
 import { operationByName } from '../../schemas/operations.ts';
 import { decodeAnswers, encodeRequests } from '../../schemas/records.ts';
 import type { AnswerRecord } from '../../schemas/records.ts';
@@ -14,11 +13,10 @@ import type { StreamMemory } from '../../src/rings/stream-memory.ts';
 import { openSubmissionRing, putFrame } from '../../src/rings/submission.ts';
 import { openTestGuest } from '../engine/harness.ts';
 import type { TestGuest } from '../engine/harness.ts';
+import { compileYieldEngine } from '../engine/yield-build.ts';
 import type { GuestConfig } from '../../schemas/guests.ts';
 
-const module = await WebAssembly.compile(
-  await readFile(new URL('../../build/engine-yield.wasm', import.meta.url)),
-);
+const module = await compileYieldEngine();
 
 /** The engine's calls of the test build. */
 export interface YieldCalls extends EngineCalls {
@@ -38,6 +36,9 @@ export function openYieldEngine(memory: WebAssembly.Memory, schedule: Scheduler)
   });
   return exports as unknown as YieldCalls;
 }
+
+/** More yield points than any life has: then it looks again and again at a lock that nobody will free. */
+const YIELDS_MAX = 1_000_000;
 
 /** Thrown out of the engine: the thread is dead. */
 class Death extends Error {}
@@ -106,6 +107,7 @@ function live(guest: TestGuest, stream: StreamMemory, after: number): number {
   const calls = openYieldEngine(guest.memory, {
     yieldPoint() {
       if (yields === after) throw new Death();
+      if (yields === YIELDS_MAX) throw new Error('waits for what nobody frees');
       yields++;
     },
     attemptFails: () => 0,

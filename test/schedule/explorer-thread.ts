@@ -3,8 +3,8 @@
  * are started when a program first needs them, and lent to each program in turn.
  */
 import { once } from 'node:events';
-import { readFile } from 'node:fs/promises';
 import { Worker, parentPort } from 'node:worker_threads';
+import { compileYieldEngine } from '../engine/yield-build.ts';
 import { explore, openExploration, replay } from './explorer.ts';
 import type { Exploration, Report } from './explorer.ts';
 import type { Part } from './performer.ts';
@@ -13,9 +13,7 @@ import { openScene } from './scene.ts';
 import { QUIT, createStage, giveBaton, openStage } from './stage.ts';
 import type { Task } from './task.ts';
 
-const module = await WebAssembly.compile(
-  await readFile(new URL('../../build/engine-yield.wasm', import.meta.url)),
-);
+const module = await compileYieldEngine();
 const others: Worker[] = [];
 
 async function performTask(task: Task): Promise<Report> {
