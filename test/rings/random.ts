@@ -9,6 +9,10 @@ export interface Random {
 export function seededRandom(context: TestContext): Random {
   const seed = Number(process.env.HPTD_SEED ?? Math.floor(Math.random() * 2 ** 32));
   context.diagnostic(`HPTD_SEED=${seed}`);
+  return randomFrom(seed);
+}
+
+export function randomFrom(seed: number): Random {
   let state = seed >>> 0;
   // mulberry32
   return {
