@@ -6,11 +6,12 @@ import { complain, print } from '../src/cli/output.ts';
 import { unknownWord } from '../src/cli/suggest.ts';
 import { contention } from './contention.ts';
 import { engine } from './engine.ts';
+import { oversubscription } from './oversubscription.ts';
 import { EXIT, UsageError, type Profile } from './profile.ts';
 import { replay } from './replay.ts';
 import { soak } from './soak.ts';
 
-const PROFILES: readonly Profile[] = [engine, contention, replay, soak];
+const PROFILES: readonly Profile[] = [engine, contention, oversubscription, replay, soak];
 
 function overview(): string {
   const width = Math.max(...PROFILES.map(({ name }) => name.length));

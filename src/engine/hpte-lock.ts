@@ -17,9 +17,17 @@ import { COUNT_LOCK_WAITS, WAITING_FOR } from './memory-map';
 import { count, self } from './this-processor';
 import { AT_LOCK, AT_LOCKED, AT_UNLOCK, AT_UNLOCKED, attemptFails, giveCoreAway, yieldPoint } from './yield-point';
 
-/** Looks at a taken lock this often before the core is given away: longer than any holder runs undisturbed. */
+/**
+ * Looks at a taken lock this often before the core is given away: longer than any holder runs undisturbed. Between
+ * two looks nothing tells the core that it spins: WebAssembly has no such instruction yet (V8 knows `pause` of the
+ * shared-everything-threads proposal behind a flag only), and JavaScript's Atomics.pause would be an import, the only
+ * one beside the memory. So spinning is short, well below a microsecond, instead of polite (load/README.md).
+ */
 const SPINS: u32 = 200;
-/** How long the core is given away; also bounds how long a missed release is not seen. */
+/**
+ * How long the core is given away; also bounds how long a missed release is not seen: nobody is notified, because a
+ * notification would cost every release, contended or not, a look at whether somebody waits.
+ */
 const WAIT_NANOS: i64 = 20000;
 
 /**

@@ -33,6 +33,7 @@ export const RMAP_LOCK: u64 = 1 << 43;
 
 const FORW: usize = 8;
 const BACK: usize = 12;
+/** As in hpte-lock.ts. */
 const SPINS: u32 = 200;
 const WAIT_NANOS: i64 = 20000;
 
