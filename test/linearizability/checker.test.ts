@@ -6,7 +6,7 @@ import { STATUSES } from '../../schemas/statuses.ts';
 import { firstImpossible, openSearch } from './checker.ts';
 import { historyOf, requestText } from './history.ts';
 import type { Request } from './history.ts';
-import { universeOf } from './parts.ts';
+import { universeOf } from './plan.ts';
 import { excerptOf, excerptText } from './report.ts';
 import { openSlotStates } from './slot-states.ts';
 
@@ -51,7 +51,7 @@ function impossibleIn(lines: readonly Line[]): string | undefined {
   const checked = {
     states: openSlotStates(CONFIG),
     universe: universeOf(PLACES),
-    strangers: false,
+    plans: [],
   };
   const call = firstImpossible(openSearch(history, checked));
   if (call === undefined) return undefined;

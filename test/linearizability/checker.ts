@@ -12,23 +12,18 @@
  * carried out in place. A slot's content is a number, and what a step does to it is looked up (slot-states.ts). And at
  * most one call of each thread is running, so configurations are few.
  */
-import { STATUSES } from '../../schemas/statuses.ts';
+import { openCompany } from './company.ts';
 import { DONE, distinct, emptyConfiguration, isNew, layoutOf } from './configuration.ts';
 import type { Configuration, Layout, Seen } from './configuration.ts';
 import { eventsOf, statusOf, wordCount } from './history.ts';
 import type { History } from './history.ts';
-import { planOf, sameWords } from './parts.ts';
-import type { Part, Plan, Planner, Universe } from './parts.ts';
-import {
-  EMPTY,
-  emptyTable,
-  outcomeBeside,
-  outcomeOf,
-  perform,
-  putState,
-  stateIn,
-} from './slot-states.ts';
+import { isSweep, noteForHost, takeQuestion, takeSweep, takeWrite } from './host-steps.ts';
+import { planOf } from './parts.ts';
+import { sameWords } from './plan.ts';
+import type { Part, Plan, Planner, Plans, Universe } from './plan.ts';
+import { midSweepState, outcomeBeside, outcomeOf, pieceNumber } from './slot-states.ts';
 import type { Outcome, SlotStates } from './slot-states.ts';
+import { takePreparation, takeTable } from './table-steps.ts';
 
 const NONE = -1;
 
@@ -42,37 +37,34 @@ export interface Search {
   readonly running: Int32Array;
   /** By thread: how its running call is taken apart, in a table of that order; order 0: not looked at yet. */
   readonly plans: { order: number; plan: Plan | undefined }[];
+  /** The thread whose running call goes along a chain, or NONE; and that call as a piece. */
+  sweeper: number;
+  sweep: number;
   configurations: Configuration[];
   /** Responses at which running calls met on a slot. */
   met: number;
 }
 
+/** What histories of one world share. */
 export interface Checked {
   readonly states: SlotStates;
   readonly universe: Universe;
-  /**
-   * Somebody whose calls are not in the history takes locks too, or attempts to take one fail for no reason:
-   * H_BLOCK_REMOVE may find any entry busy.
-   */
-  readonly strangers: boolean;
+  readonly plans: Plans;
 }
 
-export function openSearch(history: History, { states, universe, strangers }: Checked): Search {
+export function openSearch(history: History, { states, universe, plans }: Checked): Search {
   const { threads } = history;
   const slots = universe.ptexes.length;
   return {
     history,
     states,
     universe,
-    planner: {
-      states,
-      universe,
-      mayBeBusy: (of, call) => strangers || hasCompany(of, call),
-      plans: [],
-    },
+    planner: { states, universe, plans, company: openCompany(history) },
     layout: layoutOf(slots, threads),
     running: new Int32Array(threads).fill(NONE),
     plans: Array.from({ length: threads }, () => ({ order: 0, plan: undefined })),
+    sweeper: NONE,
+    sweep: NONE,
     configurations: [emptyConfiguration(slots, threads, states.config.order)],
     met: 0,
   };
@@ -91,19 +83,29 @@ export function advance(search: Search, event: number): boolean {
   const call = event >> 1;
   const thread = search.history.thread[call]!;
   if ((event & 1) === 0) {
-    search.running[thread] = call;
-    search.plans[thread]!.order = 0;
+    invoke(search, thread, call);
     return true;
   }
   const left = respond(search, thread);
   if (left.length === 0) return false;
   for (const at of left) {
     at[search.layout.progress + thread] = 0;
-    at[search.layout.anchor + thread] = 0;
+    at[search.layout.noted + thread] = 0;
   }
   search.running[thread] = NONE;
+  if (search.sweeper === thread) search.sweeper = NONE;
   search.configurations = distinct(left);
   return true;
+}
+
+function invoke(search: Search, thread: number, call: number): void {
+  search.running[thread] = call;
+  search.plans[thread]!.order = 0;
+  const { name, args } = search.history.requests[search.history.request[call]!]!;
+  if (!isSweep(name)) return;
+  if (search.sweeper !== NONE) throw new Error('two threads do the work of the host');
+  search.sweeper = thread;
+  search.sweep = pieceNumber(search.states, name, args);
 }
 
 /** All configurations in which the thread's running call has taken place. */
@@ -111,7 +113,7 @@ function respond(search: Search, thread: number): Configuration[] {
   const [only] = search.configurations;
   if (search.configurations.length === 1 && only![search.layout.progress + thread] === 0) {
     const plan = planFor(search, only!, thread);
-    if (plan !== undefined && !plan.wide && companions(search, only!, thread).length === 1) {
+    if (plan !== undefined && !plan.wide && companions(search, only!, thread) === 1 << thread) {
       return carriedOut(search, only!, thread, plan);
     }
   }
@@ -143,7 +145,9 @@ function explore(search: Search, thread: number): Configuration[] {
   }
   for (let at = stack.pop(); at !== undefined; at = stack.pop()) {
     if (!isNew(seen, at)) continue;
-    for (const other of companions(search, at, thread)) {
+    const threads = companions(search, at, thread);
+    for (let other = 0; threads >> other !== 0; other++) {
+      if (((threads >> other) & 1) === 0) continue;
       const next = carriedOn(search, at, other);
       if (next !== undefined) (next[progress] === DONE ? found : stack).push(next);
     }
@@ -152,14 +156,20 @@ function explore(search: Search, thread: number): Configuration[] {
 }
 
 /** One step more of a running call; undefined: it is not possible here. */
-function carriedOn(search: Search, at: Configuration, thread: number): Configuration | undefined {
+export function carriedOn(
+  search: Search,
+  at: Configuration,
+  thread: number,
+): Configuration | undefined {
   const plan = planFor(search, at, thread);
   if (plan === undefined) return undefined;
   const progress = search.layout.progress + thread;
   const done = at[progress]!;
   const part = plan.parts[done];
   if (part?.kind === 'table' && someoneIsHalfway(search, at, thread)) return undefined;
-  if (part?.kind === 'slot' && !isPossible(search, at, thread, part)) return undefined;
+  if (part?.kind === 'slot' && answerOnSlot(search, at, thread, part) === undefined) {
+    return undefined;
+  }
   const next = at.slice();
   if (part !== undefined && !take(search, next, thread, part)) return undefined;
   next[progress] = done + 1 >= plan.parts.length ? DONE : done + 1;
@@ -175,21 +185,24 @@ function someoneIsHalfway(
   return running.some((_, thread) => thread !== exceptFor && at[layout.progress + thread]! > 0);
 }
 
-/** The thread, and those whose running calls have something to do with its call, directly or through each other. */
-function companions(search: Search, at: Configuration, thread: number): number[] {
+/**
+ * The thread, and those whose running calls have something to do with its call, directly or through each other: bits.
+ */
+function companions(search: Search, at: Configuration, thread: number): number {
+  const { running, layout } = search;
   const own = planFor(search, at, thread);
-  const threads = [thread];
+  let threads = 1 << thread;
   let mask = own?.mask;
   let wide = own === undefined || own.wide;
   for (let grown = true; grown; ) {
     grown = false;
-    for (let other = 0; other < search.running.length; other++) {
-      if (search.running[other] === NONE || at[search.layout.progress + other] === DONE) continue;
-      if (threads.includes(other)) continue;
+    for (let other = 0; other < running.length; other++) {
+      if (running[other] === NONE || ((threads >> other) & 1) !== 0) continue;
+      if (at[layout.progress + other] === DONE) continue;
       const plan = planFor(search, at, other);
       if (plan === undefined) continue;
       if (!wide && !plan.wide && !meet(mask!, plan.mask)) continue;
-      threads.push(other);
+      threads |= 1 << other;
       wide ||= plan.wide;
       mask = mask?.map((word, i) => word | plan.mask[i]!);
       grown = true;
@@ -232,6 +245,14 @@ function take(search: Search, at: Configuration, thread: number, part: Part): bo
       return isFull(search, at, part);
     case 'prepare':
       return takePreparation(search, at, call, part);
+    case 'ask':
+      return takeQuestion(search, at, call, thread, part);
+    case 'write':
+      return takeWrite(search, at, part);
+    case 'sweep':
+      return takeSweep(search, at, call, thread, part, (state) =>
+        midSweepState(search.states, search.sweep, state),
+      );
     case 'table':
       return takeTable(search, at, call, part);
     default:
@@ -245,29 +266,43 @@ function isFull({ states }: Search, at: Configuration, { slot }: Part): boolean 
 }
 
 function takeOnSlot(search: Search, at: Configuration, thread: number, part: Part): boolean {
-  const outcome = outcomeAt(search, at, thread, part);
-  if (!answersSo(search, thread, part, outcome)) return false;
-  if (part.setsAnchor) at[search.layout.anchor + thread] = at[part.slot]!;
+  const outcome = answerOnSlot(search, at, thread, part);
+  if (outcome === undefined) return false;
+  if (part.setsAnchor) at[search.layout.noted + thread] = at[part.slot]!;
   at[part.slot] = outcome.next;
+  if (search.states.apart) noteForHost(search, at, part.piece, outcome);
   return true;
 }
 
-function isPossible(search: Search, at: Configuration, thread: number, part: Part): boolean {
-  return answersSo(search, thread, part, outcomeAt(search, at, thread, part));
+/** What the step does here if it answers what the history says; undefined: it cannot. */
+function answerOnSlot(
+  search: Search,
+  at: Configuration,
+  thread: number,
+  part: Part,
+): Outcome | undefined {
+  let outcome: Outcome | undefined = outcomeAt(search, at, thread, part);
+  while (outcome !== undefined && !answersSo(search, thread, part, outcome)) {
+    outcome = outcome.otherwise;
+  }
+  return outcome;
 }
 
 function outcomeAt(
-  { states, universe, layout }: Search,
+  { states, universe, layout, sweeper, sweep }: Search,
   at: Configuration,
   thread: number,
   { piece, slot, anchorSlot }: Part,
 ): Outcome {
   const ptex = universe.ptexes[slot]!;
   const order = at[layout.order]!;
-  if (anchorSlot === -1) return outcomeOf(states, piece, order, ptex, at[slot]!);
-  const anchor = at[layout.anchor + thread]!;
-  const anchorPtex = universe.ptexes[anchorSlot]!;
-  return outcomeBeside(states, piece, order, ptex, at[slot]!, anchor, anchorPtex);
+  let state = at[slot]!;
+  if (sweeper !== NONE && at[layout.progress + sweeper] !== DONE) {
+    state = midSweepState(states, sweep, state);
+  }
+  if (anchorSlot === -1) return outcomeOf(states, piece, order, ptex, state);
+  const anchor = at[layout.noted + thread]!;
+  return outcomeBeside(states, piece, order, ptex, state, anchor, universe.ptexes[anchorSlot]!);
 }
 
 function answersSo(
@@ -281,67 +316,4 @@ function answersSo(
   const count = wordCount(history, call);
   if (statusOf(history, call) !== status || count * 2 !== words.length) return false;
   return sameWords(history, call, part, count, words, undefinedWords);
-}
-
-/**
- * H_RESIZE_HPT_PREPARE, and the H_RESIZE_HPT_COMMITs that change no table. For the model a preparation is ready by the
- * next call; here it may take longer, until somebody was told that it is.
- */
-function takePreparation(
-  { history, states, layout }: Search,
-  at: Configuration,
-  call: number,
-  part: Part,
-): boolean {
-  const request = states.pieces[part.piece]!;
-  const status = statusOf(history, call);
-  const pending = at[layout.pending]!;
-  const mayTakeLonger =
-    pending !== 0 && pending === Number(request.args[1]) && at[layout.ready] === 0;
-  const isPrepare = request.name === 'H_RESIZE_HPT_PREPARE';
-  const table = { ...emptyTable(states, at[layout.order]!), pendingOrder: pending };
-  const expected = perform(table, request);
-  if (mayTakeLonger && expected.status === STATUSES.H_SUCCESS) {
-    if (isPrepare && status === STATUSES.H_LONG_BUSY_ORDER_100_MSEC) return true;
-    if (status !== (isPrepare ? STATUSES.H_SUCCESS : STATUSES.H_BUSY)) return false;
-  } else if (status !== expected.status) {
-    return false;
-  }
-  at[layout.pending] = table.pendingOrder;
-  const isReady = table.pendingOrder === pending && pending !== 0 && status === STATUSES.H_SUCCESS;
-  if (isReady) at[layout.ready] = 1;
-  else if (table.pendingOrder !== pending) at[layout.ready] = 0;
-  return true;
-}
-
-/** Asks the model to replace the whole table. */
-function takeTable(
-  { history, states, universe, layout }: Search,
-  at: Configuration,
-  call: number,
-  part: Part,
-): boolean {
-  const table = { ...emptyTable(states, at[layout.order]!), pendingOrder: at[layout.pending]! };
-  for (const [slot, ptex] of universe.ptexes.entries()) putState(states, table, ptex, at[slot]!);
-  const { status } = perform(table, states.pieces[part.piece]!);
-  if (status !== statusOf(history, call)) return false;
-  for (const ptex of table.entries.keys()) {
-    if (!universe.slotOf.has(ptex) && stateIn(states, table, ptex) !== EMPTY) {
-      throw new Error(`an entry went to ${ptex}, which is not in the universe`);
-    }
-  }
-  for (const [slot, ptex] of universe.ptexes.entries()) at[slot] = stateIn(states, table, ptex);
-  at[layout.order] = table.order;
-  at[layout.pending] = table.pendingOrder;
-  at[layout.ready] = 0;
-  return true;
-}
-
-/** Did another call run at the same time? Its locks may have been in the way. */
-function hasCompany({ thread, invoked, responded }: History, call: number): boolean {
-  for (let other = 0; other < thread.length; other++) {
-    if (thread[other] === thread[call]) continue;
-    if (invoked[other]! < responded[call]! && responded[other]! > invoked[call]!) return true;
-  }
-  return false;
 }

@@ -2,10 +2,11 @@
  * A table that can be behind what was seen so far, and how far each running call is in it. A plain array of small
  * numbers, because the search copies and compares nothing else:
  *
- *   what each slot of the universe holds | order | order in preparation | told ready | steps of each thread's running
- *   call, or DONE | what the anchor of each thread's H_BLOCK_REMOVE held
+ *   what each slot of the universe holds | order | order in preparation | told ready | is there an R that the host has
+ *   not been told of, for each frame | a C | steps of each thread's running call, or DONE | what each thread's running
+ *   call has to remember
  */
-import { EMPTY } from './slot-states.ts';
+import { EMPTY, FRAMES } from './slot-states.ts';
 
 export type Configuration = number[];
 
@@ -16,27 +17,40 @@ export interface Layout {
   readonly pending: number;
   /** 1: somebody was told that it is ready. */
   readonly ready: number;
+  /** R, then C, of each frame: NOT, PERHAPS or SURELY. */
+  readonly referenced: number;
+  readonly changed: number;
   readonly progress: number;
-  readonly anchor: number;
+  /** What the anchor of its H_BLOCK_REMOVE held; whether HOST_AGE or HOST_DIRTY met something. */
+  readonly noted: number;
 }
+
+export const NOT = 0;
+export const PERHAPS = 1;
+export const SURELY = 2;
 
 /** A call that has taken place and has not responded yet. */
 export const DONE = -1;
 
 export function layoutOf(slots: number, threads: number): Layout {
-  const progress = slots + 3;
+  const referenced = slots + 3;
+  const changed = referenced + FRAMES.length;
+  const progress = changed + FRAMES.length;
   return {
     order: slots,
     pending: slots + 1,
     ready: slots + 2,
+    referenced,
+    changed,
     progress,
-    anchor: progress + threads,
+    noted: progress + threads,
   };
 }
 
 /** An empty table. */
 export function emptyConfiguration(slots: number, threads: number, order: number): Configuration {
-  const configuration = Array.from({ length: slots + 3 + 2 * threads }, () => EMPTY);
+  const { progress } = layoutOf(slots, threads);
+  const configuration = Array.from({ length: progress + 2 * threads }, () => EMPTY);
   configuration[slots] = order;
   return configuration;
 }

@@ -11,11 +11,8 @@ export interface Request {
   readonly args: readonly bigint[];
 }
 
-/** Columns, one row a call; the calls of a thread stand together and in order. */
-export interface History {
-  readonly threads: number;
-  readonly requests: readonly Request[];
-  readonly thread: Uint8Array;
+/** Columns, one row a call. */
+export interface Columns {
   /** Index into `requests`. */
   readonly request: Int32Array;
   readonly invoked: Int32Array;
@@ -23,6 +20,15 @@ export interface History {
   /** Where a call's answer starts in `answers`: a record as in schemas/records.ts, in 32-bit words. */
   readonly answerAt: Int32Array;
   readonly answers: Uint32Array;
+  /** How many attempts of the call to take a lock were made to fail. */
+  readonly stumbles: Uint8Array;
+}
+
+/** The calls of a thread stand together and in order. */
+export interface History extends Columns {
+  readonly threads: number;
+  readonly requests: readonly Request[];
+  readonly thread: Uint8Array;
 }
 
 /** One call of a history made by hand, or read back from a file. */
@@ -33,6 +39,7 @@ export interface Row {
   readonly responded: number;
   readonly status: number;
   readonly out: readonly bigint[];
+  readonly stumbles?: number;
 }
 
 export const statusOf = ({ answers, answerAt }: History, call: number): number =>
@@ -66,7 +73,39 @@ export function historyOf(requests: readonly Request[], rows: readonly Row[]): H
     responded: Int32Array.from(sorted, ({ responded }) => responded),
     answerAt: Int32Array.from(answerAt),
     answers: Uint32Array.from(answers),
+    stumbles: Uint8Array.from(sorted, ({ stumbles }) => stumbles ?? 0),
   };
+}
+
+/** One history of what each thread did. */
+export function joined(requests: readonly Request[], threads: readonly Columns[]): History {
+  const calls = threads.reduce((sum, { request }) => sum + request.length, 0);
+  const words = threads.reduce((sum, { answers }) => sum + answers.length, 0);
+  const history: History = {
+    threads: threads.length,
+    requests,
+    thread: new Uint8Array(calls),
+    request: new Int32Array(calls),
+    invoked: new Int32Array(calls),
+    responded: new Int32Array(calls),
+    answerAt: new Int32Array(calls),
+    answers: new Uint32Array(words),
+    stumbles: new Uint8Array(calls),
+  };
+  let [call, word] = [0, 0];
+  for (const [thread, columns] of threads.entries()) {
+    const { length } = columns.request;
+    history.thread.fill(thread, call, call + length);
+    history.request.set(columns.request, call);
+    history.invoked.set(columns.invoked, call);
+    history.responded.set(columns.responded, call);
+    history.stumbles.set(columns.stumbles, call);
+    for (let i = 0; i < length; i++) history.answerAt[call + i] = columns.answerAt[i]! + word;
+    history.answers.set(columns.answers, word);
+    call += length;
+    word += columns.answers.length;
+  }
+  return history;
 }
 
 export function rowOf(history: History, call: number): Row {
@@ -77,6 +116,7 @@ export function rowOf(history: History, call: number): Row {
     responded: history.responded[call]!,
     status: statusOf(history, call),
     out: Array.from({ length: wordCount(history, call) }, (_, i) => wordOf(history, call, i)),
+    stumbles: history.stumbles[call]!,
   };
 }
 

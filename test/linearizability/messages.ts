@@ -27,6 +27,8 @@ export interface Task {
 export interface Recording {
   readonly invoked: Int32Array<ArrayBuffer>;
   readonly responded: Int32Array<ArrayBuffer>;
+  /** Attempts to take a lock that were made to fail, by call. */
+  readonly stumbles: Uint8Array<ArrayBuffer>;
   /** Answer records, one behind the other. */
   readonly answers: Uint8Array<ArrayBuffer>;
 }

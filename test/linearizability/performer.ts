@@ -28,6 +28,8 @@ const FAILURES = 64;
 
 const { module, memory, map, clock, thread, stumbling, seed } = workerData as PerformerStart;
 const random = openRandom(seed);
+/** Attempts of the call at hand that were made to fail. */
+let failures = 0;
 const nobody = new Int32Array(new SharedArrayBuffer(4));
 
 const schedule = {
@@ -35,7 +37,11 @@ const schedule = {
     if (point === AT_WAIT) Atomics.wait(nobody, 0, 0, FALL_MILLIS);
     else if (below(random, STUMBLES) === 0) stumble();
   },
-  attemptFails: (): number => (below(random, FAILURES) === 0 ? 1 : 0),
+  attemptFails(): number {
+    if (below(random, FAILURES) !== 0) return 0;
+    failures++;
+    return 1;
+  },
 };
 
 function stumble(): void {
@@ -56,19 +62,22 @@ function perform(task: Task): Recording {
   const total = task.calls.reduce((sum, count) => sum + count, 0);
   const invoked = new Int32Array(total);
   const responded = new Int32Array(total);
+  const stumbles = new Uint8Array(total);
   const answers: Uint8Array[] = [];
   let call = 0;
   for (const [i, frame] of task.frames.entries()) {
     if (!putFrame(submission, frame)) throw new Error('the frame exceeds the credits');
     for (const end = call + task.calls[i]!; call < end; call++) {
+      failures = 0;
       invoked[call] = Atomics.add(clock, CLOCK, 1);
       const outcome = calls.run(thread, 1);
       responded[call] = Atomics.add(clock, CLOCK, 1);
+      stumbles[call] = Math.min(failures, 255);
       if ((outcome & map.RUN_BACKGROUND) !== 0) calls.backgroundSlice();
     }
     takeAnswers(answers);
   }
-  return { invoked, responded, answers: joined(answers) };
+  return { invoked, responded, stumbles, answers: joined(answers) };
 }
 
 function takeAnswers(into: Uint8Array[]): void {

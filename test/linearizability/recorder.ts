@@ -10,11 +10,12 @@ import { resetStream, streamMemory } from '../../src/rings/stream-memory.ts';
 import { openTestGuest } from '../engine/harness.ts';
 import type { TestGuest } from '../engine/harness.ts';
 import { checkTable } from '../engine/invariants.ts';
-import { historyOf, rowOf } from './history.ts';
+import { historyOf, joined } from './history.ts';
 import type { History, Request } from './history.ts';
 import { CLOCK, ROUND } from './messages.ts';
 import type { PerformerStart, Recording, Task } from './messages.ts';
 import { openRandom } from './random.ts';
+import { FRAMES } from './slot-states.ts';
 import { makeProgram } from './worlds.ts';
 import type { World } from './worlds.ts';
 
@@ -22,7 +23,6 @@ const FRAME_CALLS = 1500;
 /** Far more than a round takes: they wait for each other for ever. */
 const HANG_MILLIS = 60_000;
 const PRESENT_AND_WRITABLE = 3n;
-const FRAME_ADDRESSES = [0x1_0000n, 0x2_0000n, 0x3_0000n];
 
 const release = await compileEngine();
 const yielding = await WebAssembly.compile(
@@ -92,7 +92,10 @@ export async function record(recorder: Recorder, seed: number, length: number): 
 
 function makeNew({ guest, clock, world }: Recorder): void {
   guest.call('HPT_RESET', [BigInt(world.config.order)]);
-  for (const gpa of FRAME_ADDRESSES) guest.call('HOST_SET_PTE', [gpa, PRESENT_AND_WRITABLE]);
+  for (const gpa of FRAMES) {
+    guest.call('HOST_SET_PTE', [gpa, PRESENT_AND_WRITABLE]);
+    guest.call('HOST_DIRTY', [gpa, 1n]);
+  }
   Atomics.store(clock, CLOCK, 0);
 }
 
@@ -137,7 +140,7 @@ async function withinTime<T>(work: Promise<T>): Promise<T> {
   }
 }
 
-/** Joins the threads' recordings, without what is not watched, and reads of every slot at the end. */
+/** Joins the threads' recordings, and reads of every slot at the end. */
 function historyFrom(
   { world, guest, clock }: Recorder,
   programs: readonly Uint16Array[],
@@ -147,26 +150,6 @@ function historyFrom(
     (ptex): Request => ({ name: 'H_READ', args: [0n, BigInt(ptex)] }),
   );
   const requests = [...world.requests, ...reads];
-  const calls: number[][] = [];
-  const parts = recordings.map(({ answers }) => new Uint32Array(answers.buffer));
-  let base = 0;
-  for (const [thread, recording] of recordings.entries()) {
-    const words = parts[thread]!;
-    for (let at = 0, call = 0; at < words.length; call++) {
-      const request = programs[thread]![call]!;
-      if (request < world.watched) {
-        calls.push([
-          thread,
-          request,
-          recording.invoked[call]!,
-          recording.responded[call]!,
-          base + at,
-        ]);
-      }
-      at += 2 + 2 * (words[at]! >>> 16);
-    }
-    base += words.length;
-  }
   let stamp = Atomics.load(clock, CLOCK);
   const last = historyOf(
     requests,
@@ -176,29 +159,20 @@ function historyFrom(
       return { thread: 0, request: world.requests.length + i, invoked, responded, status, out };
     }),
   );
-  for (let i = 0; i < reads.length; i++) {
-    const { request, invoked, responded } = rowOf(last, i);
-    calls.push([recordings.length, request, invoked, responded, base + last.answerAt[i]!]);
-  }
-  const column = (i: number) => calls.map((call) => call[i]!);
-  return {
-    threads: recordings.length + 1,
-    requests,
-    thread: Uint8Array.from(column(0)),
-    request: Int32Array.from(column(1)),
-    invoked: Int32Array.from(column(2)),
-    responded: Int32Array.from(column(3)),
-    answerAt: Int32Array.from(column(4)),
-    answers: concatenated([...parts, last.answers], base + last.answers.length),
-  };
+  const recorded = recordings.map(({ invoked, responded, stumbles, answers: bytes }, i) => {
+    const answers = new Uint32Array(bytes.buffer);
+    const request = Int32Array.from(programs[i]!);
+    return { request, invoked, responded, stumbles, answers, answerAt: placesIn(answers, request.length) };
+  });
+  return joined(requests, [...recorded, last]);
 }
 
-function concatenated(parts: readonly Uint32Array[], length: number): Uint32Array {
-  const whole = new Uint32Array(length);
-  let at = 0;
-  for (const part of parts) {
-    whole.set(part, at);
-    at += part.length;
+/** Where each answer begins. */
+function placesIn(answers: Uint32Array, count: number): Int32Array {
+  const places = new Int32Array(count);
+  for (let at = 0, call = 0; call < count; call++) {
+    places[call] = at;
+    at += 2 + 2 * (answers[at]! >>> 16);
   }
-  return whole;
+  return places;
 }

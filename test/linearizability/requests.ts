@@ -1,15 +1,14 @@
 /**
  * What threads ask for: the requests that a world is made of, at random, on its few slots, pages and frames.
  *
- * Kept away from are the corners in which a call's answer does not follow from what was called on its slot before:
- * H_ANDCOND masks with VALID or ABSENT in them, which show what the host did; and R and C where the host is at work or
- * the table is resized. What the real entry has of them when it becomes ABSENT depends on other entries of its frame,
- * and H_READ shows it even after the guest has cleared it.
+ * One thread does the work of the host (pages taken away and brought back, ageing, harvesting dirt); that is the rule
+ * for a guest's host. Page faults, and hardware that sets R and C, come from all.
  */
 import { FLAGS } from '../../schemas/flags.ts';
 import type { Request } from './history.ts';
 import { below, once, pick } from './random.ts';
 import type { Random } from './random.ts';
+import { FRAMES } from './slot-states.ts';
 
 /** Orders that a table has in a world with resizes. */
 export const ORDERS = [18, 19];
@@ -21,17 +20,21 @@ export interface Routine<T> {
 }
 
 const VALID = 1n;
+const ABSENT = 0x20n;
 export const LARGE = 4n;
 export const BOLTED = 0x10n;
 export const ONE_TERABYTE = 1n << 62n;
 const MEMORY = 0x10n;
 const LP_64K = 0x1000n;
-export const RC = [0n, 0x80n, 0x100n, 0x180n];
+const RC = [0n, 0x80n, 0x100n, 0x180n];
 /** The virtual real mode area, which H_CLEAR_HPT leaves alone. */
 export const VRMA = 0x4001_ffff_ff00_0000n;
 const MMIO = 1n << 40n;
-const FRAMES = [0x1_0000n, 0x2_0000n, 0x3_0000n, MMIO];
+const PLACES = [...FRAMES, MMIO];
 const PROTECTIONS = [0n, 2n, 3n, 1n | (1n << 63n), 6n, 2n | (5n << 9n), 2n | (1n << 60n)];
+
+/** What H_ANDCOND looks for; HVLOCK is always there, and VALID and ABSENT show what the host did. */
+const MASKS = [BOLTED, LARGE, BOLTED | LARGE, ONE_TERABYTE, 0x40n, VALID, ABSENT];
 
 export interface Scene {
   readonly random: Random;
@@ -39,8 +42,6 @@ export interface Scene {
   readonly groups: readonly bigint[];
   /** dword 0 of the pages. */
   readonly pages: readonly bigint[];
-  /** R and C of new entries. */
-  readonly rc: readonly bigint[];
 }
 
 export type Maker = (scene: Scene) => Request;
@@ -49,10 +50,10 @@ const slotOf = ({ random, groups }: Scene): bigint =>
   pick(random, groups) + BigInt(below(random, 8));
 const avpnOf = ({ random, pages }: Scene): bigint => pick(random, pages) & ~0x7fn;
 
-function entryWords({ random, pages, rc }: Scene): bigint[] {
+function entryWords({ random, pages }: Scene): bigint[] {
   const v = pick(random, pages) | VALID | (once(random, 3) ? BOLTED : 0n);
   const lp = (v & LARGE) === 0n ? 0n : LP_64K;
-  const r = pick(random, FRAMES) | lp | MEMORY | pick(random, PROTECTIONS) | pick(random, rc);
+  const r = pick(random, PLACES) | lp | MEMORY | pick(random, PROTECTIONS) | pick(random, RC);
   return [v, r];
 }
 
@@ -64,7 +65,7 @@ function comparison(scene: Scene): [flags: bigint, operand: bigint] {
     case 1:
       return [0n, 0n];
     case 2:
-      return [FLAGS.H_ANDCOND, pick(random, [BOLTED, LARGE, BOLTED | LARGE, 0x40n, ONE_TERABYTE])];
+      return [FLAGS.H_ANDCOND, pick(random, MASKS)];
     case 3:
       return [FLAGS.H_AVPN | FLAGS.H_ANDCOND, avpnOf(scene)];
     default:
@@ -120,16 +121,22 @@ const beyond: Maker = ({ random }) => ({
 
 const pageInit: Maker = ({ random }) => ({
   name: 'H_PAGE_INIT',
-  args: [pick(random, [FLAGS.H_ZERO_PAGE, FLAGS.H_COPY_PAGE, 1n]), pick(random, FRAMES), 0x4_0000n],
+  args: [pick(random, [FLAGS.H_ZERO_PAGE, FLAGS.H_COPY_PAGE, 1n]), pick(random, PLACES), 0x4_0000n],
 });
 
 const onSlot =
   (name: string, flags = 0n): Maker =>
   (scene) => ({ name, args: [flags, slotOf(scene)] });
 
+/** What hardware does to an entry; not to one that is ABSENT, but what then is a hash miss may set its R and C too. */
 export const setRc: Maker = (scene) => ({
   name: 'SET_RC',
-  args: [slotOf(scene), pick(scene.random, RC), 1n],
+  args: [slotOf(scene), pick(scene.random, RC), BigInt(below(scene.random, 2))],
+});
+
+export const pageFault: Maker = (scene) => ({
+  name: 'HOST_PAGE_FAULT',
+  args: [slotOf(scene), BigInt(below(scene.random, 2))],
 });
 
 export const COMMON: readonly (readonly [weight: number, make: Maker])[] = [
@@ -146,14 +153,10 @@ export const COMMON: readonly (readonly [weight: number, make: Maker])[] = [
 ];
 
 export const HOST: readonly Maker[] = [
-  ({ random }) => ({ name: 'HOST_UNMAP', args: [pick(random, FRAMES.slice(0, 3))] }),
-  ({ random }) => ({
-    name: 'HOST_SET_PTE',
-    args: [pick(random, FRAMES.slice(0, 3)), pick(random, [1n, 3n])],
-  }),
-  ({ random }) => ({ name: 'HOST_AGE', args: [pick(random, FRAMES.slice(0, 3))] }),
-  ({ random }) => ({ name: 'HOST_DIRTY', args: [pick(random, FRAMES.slice(0, 3)), 3n] }),
-  (scene) => ({ name: 'HOST_PAGE_FAULT', args: [slotOf(scene), BigInt(below(scene.random, 2))] }),
+  ({ random }) => ({ name: 'HOST_UNMAP', args: [pick(random, FRAMES)] }),
+  ({ random }) => ({ name: 'HOST_SET_PTE', args: [pick(random, FRAMES), pick(random, [1n, 3n])] }),
+  ({ random }) => ({ name: 'HOST_AGE', args: [pick(random, FRAMES)] }),
+  ({ random }) => ({ name: 'HOST_DIRTY', args: [pick(random, FRAMES), 1n] }),
 ];
 
 export function resizeRequests(): Request[] {

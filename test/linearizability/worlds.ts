@@ -12,9 +12,9 @@ import {
   LARGE,
   ONE_TERABYTE,
   ORDERS,
-  RC,
   VRMA,
   enter,
+  pageFault,
   resizeRequests,
   setRc,
   shuttle,
@@ -23,17 +23,16 @@ import type { Maker, Routine } from './requests.ts';
 import { below, once, openRandom, pick } from './random.ts';
 import type { Random } from './random.ts';
 import { emptyTable, openSlotStates, perform } from './slot-states.ts';
-import { universeOf } from './parts.ts';
+import { universeOf } from './plan.ts';
 import type { Checked } from './checker.ts';
 
 export interface World extends Checked {
   readonly config: ModelConfig & { readonly ramBytes: number };
-  /** The first `watched` may be in a history; what follows is what the host does besides. */
   readonly requests: readonly Request[];
-  readonly watched: number;
-  /** Requests of the common kind, and rare ones: indexes. */
+  /** Requests of the common kind, rare ones, and what the host's thread does besides: indexes. */
   readonly common: readonly number[];
   readonly rare: readonly number[];
+  readonly host: readonly number[];
   /** By thread, what it does instead of anything at random: the first requests once, the others over and over. */
   readonly routines: readonly Routine<number>[];
   /** One rare request in so many. */
@@ -49,6 +48,9 @@ const RAM_BYTES = 64 * MIB;
 const ORDER = 18;
 const COMMON_REQUESTS = 400;
 const HOST_REQUESTS = 40;
+/** The thread that does the host's work, and how often: once in so many calls. */
+const HOST_THREAD = 0;
+const HOST_RARENESS = 6;
 
 /** Groups of one block, so that H_BLOCK_REMOVE finds its pages in several; the last lies in another. */
 function groupsOf(random: Random): bigint[] {
@@ -78,18 +80,23 @@ export function makeWorld(seed: number): World {
   const shuttles = kind === 2 && (seed & 8) !== 0;
   const threads = shuttles ? 2 : 2 + (seed % 3);
   const [resizes, hardware] = [kind === 0, kind === 1];
-  const strangers = kind === 3 || (resizes && once(random, 2));
+  const hosted = kind === 3 || (resizes && once(random, 2));
+  const apart = hosted || resizes;
   const scene = {
     random,
     groups: groupsOf(random),
     pages: pagesOf(random, isa300),
-    rc: resizes || strangers ? [0n] : RC,
   };
   const fullness = pick(random, [25, 45, 80]);
-  const table = [[fullness, enter] as const, ...COMMON, [hardware ? 8 : 0, setRc] as const];
+  const table = [
+    [fullness, enter] as const,
+    ...COMMON,
+    [hardware || apart ? 8 : 0, setRc] as const,
+    [apart ? 5 : 0, pageFault] as const,
+  ];
   const common = Array.from({ length: COMMON_REQUESTS }, () => weighted(random, table)(scene));
   const rare = [{ name: 'H_CLEAR_HPT', args: [] }, ...(resizes ? resizeRequests() : [])];
-  const host = strangers
+  const host = hosted
     ? Array.from({ length: HOST_REQUESTS }, () => pick(random, HOST)(scene))
     : [];
   const config = {
@@ -99,28 +106,27 @@ export function makeWorld(seed: number): World {
     backingPageBytes: 65536,
     isa300,
   };
-  const states = openSlotStates(config);
+  const states = openSlotStates(config, apart);
   const places = scene.groups.flatMap((group) =>
     Array.from({ length: 8 }, (_, slot) => Number(group) + slot),
   );
   const routines = shuttles ? shuttle(scene) : [];
   const routine = routines.flatMap(({ once: first, again }) => [...first, ...again]);
-  const watched = common.length + rare.length + routine.length;
+  const behind = common.length + rare.length + routine.length;
   return {
     config,
     states,
     universe: universeOf(resizes ? reachable(states, common, places) : places),
-    // Attempts to take a lock that fail for no reason are as good as a stranger's.
-    strangers: strangers || stumbling,
+    plans: [],
     threads,
     stumbling,
     requests: [...common, ...rare, ...routine, ...host],
-    watched,
-    common: [...common.keys(), ...host.map((_, i) => watched + i)],
+    common: [...common.keys()],
     rare: rare.map((_, i) => common.length + i),
+    host: host.map((_, i) => behind + i),
     routines: numbered(routines, common.length + rare.length),
     rareness: resizes ? 120 : 2000,
-    text: textOf({ threads, stumbling, isa300, resizes, hardware, shuttles, strangers }, scene),
+    text: textOf({ threads, stumbling, isa300, resizes, hardware, shuttles, hosted }, scene),
   };
 }
 
@@ -131,7 +137,7 @@ interface Kind {
   readonly resizes: boolean;
   readonly hardware: boolean;
   readonly shuttles: boolean;
-  readonly strangers: boolean;
+  readonly hosted: boolean;
 }
 
 function textOf(kind: Kind, { groups }: { groups: readonly bigint[] }): string {
@@ -142,7 +148,7 @@ function textOf(kind: Kind, { groups }: { groups: readonly bigint[] }): string {
     ...(kind.resizes ? ['resizes'] : []),
     ...(kind.hardware ? ['R and C set'] : []),
     ...(kind.shuttles ? ['an entry that hops'] : []),
-    ...(kind.strangers ? ['the host at work'] : []),
+    ...(kind.hosted ? ['the host at work'] : []),
   ].join(', ');
 }
 
@@ -213,7 +219,9 @@ export function makeProgram(
       (_, i) => prelude[i] ?? again[(i - prelude.length) % again.length]!,
     );
   }
-  return Uint16Array.from({ length }, () =>
-    pick(random, once(random, world.rareness) ? world.rare : world.common),
-  );
+  return Uint16Array.from({ length }, () => {
+    if (once(random, world.rareness)) return pick(random, world.rare);
+    const isHost = thread === HOST_THREAD && world.host.length > 0 && once(random, HOST_RARENESS);
+    return pick(random, isHost ? world.host : world.common);
+  });
 }
