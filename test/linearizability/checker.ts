@@ -13,13 +13,13 @@
  * most one call of each thread is running, so configurations are few.
  */
 import { openCompany } from './company.ts';
-import { DONE, distinct, emptyConfiguration, isNew, layoutOf } from './configuration.ts';
-import type { Configuration, Layout, Seen } from './configuration.ts';
+import { DONE, distinct, emptyConfiguration, isNew, layoutOf, openSeen } from './configuration.ts';
+import type { Configuration, Layout } from './configuration.ts';
 import { eventsOf, statusOf, wordCount } from './history.ts';
 import type { History } from './history.ts';
 import { isSweep, noteForHost, takeQuestion, takeSweep, takeWrite } from './host-steps.ts';
 import { planOf } from './parts.ts';
-import { sameWords } from './plan.ts';
+import { maskWords, sameWords } from './plan.ts';
 import type { Part, Plan, Planner, Plans, Universe } from './plan.ts';
 import { midSweepState, outcomeBeside, outcomeOf, pieceNumber } from './slot-states.ts';
 import type { Outcome, SlotStates } from './slot-states.ts';
@@ -41,6 +41,8 @@ export interface Search {
   sweeper: number;
   sweep: number;
   configurations: Configuration[];
+  /** For companions(). */
+  readonly mask: Int32Array;
   /** Responses at which running calls met on a slot. */
   met: number;
 }
@@ -66,6 +68,7 @@ export function openSearch(history: History, { states, universe, plans }: Checke
     sweeper: NONE,
     sweep: NONE,
     configurations: [emptyConfiguration(slots, threads, states.config.order)],
+    mask: new Int32Array(maskWords(universe)),
     met: 0,
   };
 }
@@ -136,7 +139,7 @@ function carriedOut(
 function explore(search: Search, thread: number): Configuration[] {
   const progress = search.layout.progress + thread;
   const found: Configuration[] = [];
-  const seen: Seen = new Map();
+  const seen = openSeen();
   const stack: Configuration[] = [];
   for (const at of search.configurations) {
     // What is left of the search when this response proves impossible must be as before, so it is copied.
@@ -192,8 +195,9 @@ function companions(search: Search, at: Configuration, thread: number): number {
   const { running, layout } = search;
   const own = planFor(search, at, thread);
   let threads = 1 << thread;
-  let mask = own?.mask;
   let wide = own === undefined || own.wide;
+  const { mask } = search;
+  for (let i = 0; i < mask.length; i++) mask[i] = own?.mask[i] ?? 0;
   for (let grown = true; grown; ) {
     grown = false;
     for (let other = 0; other < running.length; other++) {
@@ -201,10 +205,10 @@ function companions(search: Search, at: Configuration, thread: number): number {
       if (at[layout.progress + other] === DONE) continue;
       const plan = planFor(search, at, other);
       if (plan === undefined) continue;
-      if (!wide && !plan.wide && !meet(mask!, plan.mask)) continue;
+      if (!wide && !plan.wide && !meet(mask, plan.mask)) continue;
       threads |= 1 << other;
       wide ||= plan.wide;
-      mask = mask?.map((word, i) => word | plan.mask[i]!);
+      for (let i = 0; i < mask.length; i++) mask[i]! |= plan.mask[i]!;
       grown = true;
     }
   }
@@ -220,7 +224,7 @@ export function slotsTouched(
   return planOf(search.planner, search.history, call, order) ?? { mask: [], wide: true };
 }
 
-function meet(a: readonly number[], b: readonly number[]): boolean {
+function meet(a: Int32Array, b: readonly number[]): boolean {
   for (let i = 0; i < a.length; i++) if ((a[i]! & b[i]!) !== 0) return true;
   return false;
 }
@@ -270,7 +274,7 @@ function takeOnSlot(search: Search, at: Configuration, thread: number, part: Par
   if (outcome === undefined) return false;
   if (part.setsAnchor) at[search.layout.noted + thread] = at[part.slot]!;
   at[part.slot] = outcome.next;
-  if (search.states.apart) noteForHost(search, at, part.piece, outcome);
+  if (search.states.apart) noteForHost(search, at, search.running[thread]!, part.piece, outcome);
   return true;
 }
 

@@ -23,7 +23,14 @@ export interface Company {
   /** By frame, in their order: only one thread does the host's work. */
   readonly changes: readonly (readonly Change[])[];
   readonly unmaps: readonly number[];
+  /** By frame: its HOST_AGEs, in their order. */
+  readonly ages: readonly (readonly number[])[];
+  /** By request: which frame an H_ENTER is for; -1: none. */
+  readonly frames: Int8Array;
 }
+
+/** The address in dword 1, for pages of up to 64 KiB. */
+const FRAME = 0x0fff_ffff_ffff_0000n;
 
 export function openCompany(history: History): Company {
   const { threads, thread, requests, request } = history;
@@ -32,8 +39,10 @@ export function openCompany(history: History): Company {
   );
   const changes: Change[][] = FRAMES.map(() => []);
   const unmaps: number[] = [];
+  const ages: number[][] = FRAMES.map(() => []);
   for (let call = 0; call < request.length; call++) {
     const { name, args } = requests[request[call]!]!;
+    if (name === 'HOST_AGE') ages[FRAMES.indexOf(args[0]!)]!.push(call);
     if (name !== 'HOST_UNMAP' && name !== 'HOST_SET_PTE') continue;
     const page = name === 'HOST_UNMAP' ? PAGE_AWAY : PAGE_THERE;
     changes[FRAMES.indexOf(args[0]!)]!.push({ call, page });
@@ -41,7 +50,10 @@ export function openCompany(history: History): Company {
   }
   const hosts = new Set(changes.flat().map(({ call }) => thread[call]));
   if (hosts.size > 1) throw new Error('two threads change host pages: one at a time may');
-  return { history, firstCalls, changes, unmaps };
+  const frames = Int8Array.from(requests, ({ name, args }) =>
+    name === 'H_ENTER' ? FRAMES.indexOf(args[3]! & FRAME) : -1,
+  );
+  return { history, firstCalls, changes, unmaps, ages, frames };
 }
 
 /** The lowest number below `end` of which it holds, if it holds of all above it. */
@@ -57,6 +69,14 @@ function lowest(end: number, holds: (number: number) => boolean): number {
 
 const overlap = ({ invoked, responded }: History, a: number, b: number): boolean =>
   invoked[a]! < responded[b]! && responded[a]! > invoked[b]!;
+
+/** Did a HOST_AGE of that frame run at the same time? */
+export function wasAgedDuring({ history, ages }: Company, call: number, frame: number): boolean {
+  const { invoked, responded } = history;
+  const ofFrame = ages[frame]!;
+  const near = lowest(ofFrame.length, (i) => responded[ofFrame[i]!]! > invoked[call]!);
+  return near < ofFrame.length && overlap(history, ofFrame[near]!, call);
+}
 
 /** Did a call of another thread run at the same time that takes the lock of that entry? */
 export function maySlotBeLocked(company: Company, call: number, ptex: number): boolean {

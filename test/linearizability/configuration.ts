@@ -55,25 +55,39 @@ export function emptyConfiguration(slots: number, threads: number, order: number
   return configuration;
 }
 
-/** Configurations that were met, by hash. */
-export type Seen = Map<number, Configuration[]>;
+/** Configurations that were met: mostly very few, so that comparing them all is the quickest. */
+export interface Seen {
+  readonly all: Configuration[];
+  readonly byHash: Map<number, Configuration[]>;
+}
+
+const FEW = 8;
+
+export const openSeen = (): Seen => ({ all: [], byHash: new Map() });
 
 /** False if it was met before; else it has been now. */
-export function isNew(seen: Seen, at: Configuration): boolean {
-  const hash = hashOf(at);
-  const same = seen.get(hash);
-  if (same === undefined) {
-    seen.set(hash, [at]);
+export function isNew({ all, byHash }: Seen, at: Configuration): boolean {
+  if (all.length < FEW) {
+    if (all.some((other) => areEqual(other, at))) return false;
+    all.push(at);
+    if (all.length === FEW) for (const one of all) remember(byHash, one);
     return true;
   }
-  if (same.some((other) => areEqual(other, at))) return false;
-  same.push(at);
+  if (byHash.get(hashOf(at))?.some((other) => areEqual(other, at))) return false;
+  remember(byHash, at);
   return true;
 }
 
-export function distinct(all: readonly Configuration[]): Configuration[] {
-  if (all.length < 2) return [...all];
-  const seen: Seen = new Map();
+function remember(byHash: Map<number, Configuration[]>, at: Configuration): void {
+  const hash = hashOf(at);
+  const same = byHash.get(hash);
+  if (same === undefined) byHash.set(hash, [at]);
+  else same.push(at);
+}
+
+export function distinct(all: Configuration[]): Configuration[] {
+  if (all.length < 2) return all;
+  const seen = openSeen();
   return all.filter((one) => isNew(seen, one));
 }
 

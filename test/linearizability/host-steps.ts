@@ -1,21 +1,22 @@
 /**
  * The host's calls over the entries of a frame, as steps of the search: HOST_UNMAP, HOST_AGE, HOST_DIRTY.
  *
- * What HOST_AGE and HOST_DIRTY answer is held to this: an R (a C) that hardware set in a VALID entry is told once. It
+ * What HOST_AGE and HOST_DIRTY answer is held to this: an R (a C) that hardware set in a VALID entry is told. It
  * moves about (entry, rmap word, dirty bitmap), and no call may lose it on the way. So a configuration has for each frame
  * whether there is one that the host has not been told of. One that was there before the question must be in the
  * answer; one that came while it was asked may be, and then what is left is not known.
  */
+import { wasAgedDuring } from './company.ts';
 import { NOT, PERHAPS, SURELY } from './configuration.ts';
 import type { Configuration, Layout } from './configuration.ts';
 import { wordOf } from './history.ts';
 import type { History } from './history.ts';
-import type { Part } from './plan.ts';
+import type { Part, Planner } from './plan.ts';
 import { sweptState } from './slot-states.ts';
 import type { Outcome, SlotStates } from './slot-states.ts';
 
-const R = 0x100n;
-const C = 0x80n;
+const R = 0x100;
+const C = 0x80;
 
 export const isSweep = (name: string): boolean =>
   name === 'HOST_UNMAP' || name === 'HOST_AGE' || name === 'HOST_DIRTY';
@@ -24,6 +25,7 @@ interface Where {
   readonly history: History;
   readonly states: SlotStates;
   readonly layout: Layout;
+  readonly planner: Planner;
 }
 
 /** HOST_AGE or HOST_DIRTY begins: is its answer right by what there was before? */
@@ -69,20 +71,26 @@ function markOf(states: SlotStates, layout: Layout, piece: number, frame: number
 
 /** What a step on a slot means for the host's questions. */
 export function noteForHost(
-  { states, layout }: Where,
+  { states, layout, planner }: Where,
   at: Configuration,
+  call: number,
   piece: number,
-  { frame, allValid, someValid, changed }: Outcome,
+  { frame, allValid, someValid, guestRc }: Outcome,
 ): void {
   if (frame === -1 || !someValid) return;
   const { name, args } = states.pieces[piece]!;
   if (name === 'SET_RC') {
     const mark = allValid ? SURELY : PERHAPS;
-    if ((args[1]! & R) !== 0n) raise(at, layout.referenced + frame, mark);
-    if ((args[1]! & C) !== 0n) raise(at, layout.changed + frame, mark);
-  } else if ((name === 'H_ENTER' || name === 'HOST_PAGE_FAULT') && changed) {
+    const rc = Number(args[1]!);
+    if ((rc & R) !== 0) raise(at, layout.referenced + frame, mark);
+    if ((rc & C) !== 0) raise(at, layout.changed + frame, mark);
+  } else if (name === 'H_ENTER' || name === 'HOST_PAGE_FAULT') {
     // The real entry starts with C if the host's record of the frame has it, which keeps it for good.
-    raise(at, layout.changed + frame, PERHAPS);
+    if ((guestRc & C) !== 0) raise(at, layout.changed + frame, PERHAPS);
+    // R too; HOST_AGE clears that record, but may come by the entry just before its dword 1 is there. Then R is told twice.
+    if ((guestRc & R) !== 0 && wasAgedDuring(planner.company, call, frame)) {
+      raise(at, layout.referenced + frame, PERHAPS);
+    }
   }
 }
 

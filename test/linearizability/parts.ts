@@ -19,7 +19,7 @@ import { STATUSES } from '../../schemas/statuses.ts';
 import { pagesDuring } from './company.ts';
 import { statusOf, wordCount, wordOf } from './history.ts';
 import type { History, Request } from './history.ts';
-import { LIKE_ONE_SLOT, slotIn } from './plan.ts';
+import { LIKE_ONE_SLOT, maskWords, slotIn } from './plan.ts';
 import type { Part, PartKind, Plan, Planner, Universe } from './plan.ts';
 import {
   CODE_BUSY,
@@ -41,8 +41,8 @@ export function planOf(
   order: number,
 ): Plan | undefined {
   const request = history.request[call]!;
-  const { name, args } = history.requests[request]!;
-  const pages = pagesFor(planner, call, name, args);
+  const { name } = history.requests[request]!;
+  const pages = pagesFor(planner, call, request, name);
   const variant = variantOf(history, call, name, pages);
   const known = (planner.plans[request * ORDERS + order] ??= new Map());
   const before = known.get(variant);
@@ -58,19 +58,16 @@ export function planOf(
 function pagesFor(
   { company, states }: Planner,
   call: number,
+  request: number,
   name: string,
-  args: readonly bigint[],
 ): number {
   if (name === 'HOST_PAGE_FAULT') return pagesDuring(company, call);
   if (name !== 'H_ENTER' || !states.apart) return ALL_THERE;
-  const frame = FRAMES.indexOf(args[3]! & FRAME);
+  const frame = company.frames[request]!;
   if (frame === -1) return ALL_THERE;
   const own = 3 << (2 * frame);
   return (pagesDuring(company, call) & own) | (ALL_THERE & ~own);
 }
-
-/** The address in dword 1, for pages of up to 64 KiB. */
-const FRAME = 0x0fff_ffff_ffff_0000n;
 
 function answersBusy(history: History, call: number): boolean {
   for (let i = 0; i < wordCount(history, call); i++) {
@@ -125,9 +122,9 @@ function partsOfPageInit(
     .map((frame) => ({ ...wholeCall(planner, 'write', request), slot: frame }));
 }
 
-function finished({ ptexes }: Universe, parts: readonly Part[]): Plan {
-  const bits = ptexes.length + 1 + FRAMES.length;
-  const mask = Array.from({ length: (bits + 31) >> 5 }, () => 0);
+function finished(universe: Universe, parts: readonly Part[]): Plan {
+  const { ptexes } = universe;
+  const mask = Array.from({ length: maskWords(universe) }, () => 0);
   const add = (from: number, count: number) => {
     for (let i = from; i < from + count; i++) mask[i >> 5]! |= 1 << (i & 31);
   };

@@ -1,6 +1,7 @@
 /** How a call is taken apart: what parts.ts finds out and checker.ts carries out. */
 import type { Company } from './company.ts';
 import type { History } from './history.ts';
+import { FRAMES } from './slot-states.ts';
 import type { SlotStates } from './slot-states.ts';
 
 /**
@@ -43,6 +44,8 @@ export function universeOf(ptexes: Iterable<number>): Universe {
   const sorted = [...new Set(ptexes)].sort((a, b) => a - b);
   return { ptexes: sorted, slotOf: new Map(sorted.map((ptex, slot) => [ptex, slot])) };
 }
+
+export const maskWords = ({ ptexes }: Universe): number => (ptexes.length + FRAMES.length + 32) >> 5;
 
 /** By request and order, then by answer; undefined: an answer that no table of that order gives. */
 export type Plans = Map<string | number, Plan | undefined>[];

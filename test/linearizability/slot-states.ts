@@ -48,6 +48,8 @@ import {
 } from '../model/table.ts';
 import type { Answer, Entry, ModelConfig, State } from '../model/table.ts';
 import type { Request } from './history.ts';
+import { MISSING, find, openNumberTable, put } from './number-table.ts';
+import type { NumberTable } from './number-table.ts';
 
 const OPERATIONS: Readonly<Record<string, (state: State, args: readonly bigint[]) => Answer>> = {
   H_ENTER: hEnter,
@@ -95,8 +97,8 @@ export interface Outcome {
   readonly frame: number;
   readonly allValid: boolean;
   readonly someValid: boolean;
-  /** C in the guest's view of it. */
-  readonly changed: boolean;
+  /** R and C in the guest's view of it. */
+  readonly guestRc: number;
   /** What it may answer instead. */
   readonly otherwise: Outcome | undefined;
 }
@@ -117,9 +119,11 @@ export interface SlotStates {
   readonly sets: (readonly number[])[];
   readonly setNumbers: Map<string, number>;
   readonly occupied: boolean[];
-  /** By piece and order, then by what the slot holds; of pieces beside an anchor, by both. */
-  readonly outcomes: (Outcome | undefined)[][];
-  readonly besideAnchor: Map<number, (Outcome | undefined)[]>;
+  /** Where in `outcomes`: by piece, order, what the slot holds; of pieces beside an anchor, by number of the three. */
+  readonly known: NumberTable;
+  readonly anchored: NumberTable;
+  readonly knownBeside: NumberTable;
+  readonly outcomes: Outcome[];
   /** By piece that goes along a chain, then by state. */
   readonly swept: (number | undefined)[][];
   readonly midSweep: (number | undefined)[][];
@@ -137,8 +141,10 @@ export function openSlotStates(config: ModelConfig, apart = false): SlotStates {
     sets: [],
     setNumbers: new Map(),
     occupied: [],
+    known: openNumberTable(),
+    anchored: openNumberTable(),
+    knownBeside: openNumberTable(),
     outcomes: [],
-    besideAnchor: new Map(),
     swept: [],
     midSweep: [],
     pieces: [],
@@ -211,9 +217,9 @@ export function putEntry(states: SlotStates, table: State, ptex: number, entry: 
   if (entry !== EMPTY) table.entries.set(ptex, { ...states.entries[entry]! });
 }
 
-/** More orders, and states of anchors, than there are. */
+/** More orders, and more states, than there are. */
 const ORDERS = 32;
-const ANCHORS = 2 ** 24;
+const STATES = 2 ** 24;
 /** log2 of the bytes of eight entries. */
 const ONE_GROUP = 7;
 
@@ -225,8 +231,12 @@ export function outcomeOf(
   ptex: number,
   state: number,
 ): Outcome {
-  const known = (states.outcomes[piece * ORDERS + order] ??= []);
-  return (known[state] ??= askModel(states, piece, order, ptex, state, EMPTY, 0));
+  const key = (piece * ORDERS + order) * STATES + state;
+  const known = find(states.known, key);
+  if (known !== MISSING) return states.outcomes[known]!;
+  const outcome = askModel(states, piece, order, ptex, state, EMPTY, 0);
+  put(states.known, key, states.outcomes.push(outcome) - 1);
+  return outcome;
 }
 
 /**
@@ -242,10 +252,15 @@ export function outcomeBeside(
   anchor: number,
   anchorPtex: number,
 ): Outcome {
-  const key = (piece * ORDERS + order) * ANCHORS + anchor;
-  let known = states.besideAnchor.get(key);
-  if (known === undefined) states.besideAnchor.set(key, (known = []));
-  return (known[state] ??= askModel(states, piece, order, ptex, state, anchor, anchorPtex));
+  const beside = (piece * ORDERS + order) * STATES + anchor;
+  let number = find(states.anchored, beside);
+  if (number === MISSING) put(states.anchored, beside, (number = states.anchored.count));
+  const key = number * STATES + state;
+  const known = find(states.knownBeside, key);
+  if (known !== MISSING) return states.outcomes[known]!;
+  const outcome = askModel(states, piece, order, ptex, state, anchor, anchorPtex);
+  put(states.knownBeside, key, states.outcomes.push(outcome) - 1);
+  return outcome;
 }
 
 interface Answered {
@@ -269,7 +284,8 @@ function askModel(
   const place = isClear ? ptex % 8 : ptex;
   const answers = new Map<string, Answered>();
   for (const entry of states.sets[state]!) {
-    for (const table of surroundings(states, request, isClear ? ONE_GROUP : order)) {
+    const inOrder = isClear ? ONE_GROUP : order;
+    for (const table of surroundings(states, request, entry, inOrder)) {
       putEntry(states, table, place, entry);
       putEntry(states, table, anchorPtex, states.sets[anchor]![0]!);
       const { status, out } = perform(table, request);
@@ -292,16 +308,24 @@ function askModel(
 }
 
 /** Empty tables beside which the call may have come: only of those calls that look at the host's records, several. */
-function surroundings(states: SlotStates, { name, pages }: Piece, order: number): State[] {
+function surroundings(
+  states: SlotStates,
+  { name, args, pages }: Piece,
+  entry: number,
+  order: number,
+): State[] {
   const looks = name === 'H_ENTER' || name === 'HOST_PAGE_FAULT';
   if (!looks || !states.apart) return [emptyTable(states, order)];
+  const guest = name === 'H_ENTER' ? args[3]! : states.entries[entry]!.guestRpte;
+  const asked = RC_OF_FRAMES.filter((rc) => (rc & ~guest) === 0n);
+  const may = [PAGE_THERE, PAGE_AWAY].filter((page) => (pages & (page * 0b01_01_01)) !== 0);
   // One call looks at one frame: it is enough to have each frame there once and away once, where it may be so.
-  return [PAGE_THERE, PAGE_AWAY].flatMap((page) =>
-    RC_OF_FRAMES.map((rc) => {
+  return may.flatMap((page) =>
+    asked.map((rc) => {
       const table = emptyTable(states, order);
       for (const [frame, gpa] of FRAMES.entries()) {
-        const may = (pages >> (2 * frame)) & 3;
-        if (((may & page) === 0 ? may : page) === PAGE_AWAY) hostUnmap(table, [gpa]);
+        const own = (pages >> (2 * frame)) & 3;
+        if (((own & page) === 0 ? own : page) === PAGE_AWAY) hostUnmap(table, [gpa]);
         frameAt(table, gpa).rc = rc;
       }
       return table;
@@ -309,10 +333,13 @@ function surroundings(states: SlotStates, { name, pages }: Piece, order: number)
   );
 }
 
+const NO_FRAME = { frame: -1, allValid: false, someValid: false, guestRc: 0 };
+
 function aboutFrame(
   states: SlotStates,
-  numbers: Iterable<number>,
-): Pick<Outcome, 'frame' | 'allValid' | 'someValid' | 'changed'> {
+  numbers: ReadonlySet<number>,
+): Pick<Outcome, 'frame' | 'allValid' | 'someValid' | 'guestRc'> {
+  if (!states.apart) return NO_FRAME;
   const all = [...numbers].map((number) => states.entries[number]!);
   const table = emptyTable(states, states.config.order);
   const isFrame = isOccupied(all[0]!.dword0);
@@ -320,7 +347,7 @@ function aboutFrame(
     frame: isFrame ? FRAMES.indexOf(guestPage(table, all[0]!).gpa) : -1,
     allValid: all.every(({ dword0 }) => isValid(dword0)),
     someValid: all.some(({ dword0 }) => isValid(dword0)),
-    changed: all.some(({ guestRpte }) => (guestRpte & HPTE_R_C) !== 0n),
+    guestRc: all.reduce((rc, { guestRpte }) => rc | Number(guestRpte & HPTE_R_RC), 0),
   };
 }
 
