@@ -7,7 +7,8 @@ import { firstImpossible, openSearch } from './checker.ts';
 import { historyOf, requestText } from './history.ts';
 import type { Request } from './history.ts';
 import { universeOf } from './plan.ts';
-import { excerptOf, excerptText } from './report.ts';
+import { shrunkText } from './report.ts';
+import { shrink } from './shrink.ts';
 import { openSlotStates } from './slot-states.ts';
 
 /** Who, from when to when, what, and the answer. */
@@ -55,7 +56,7 @@ function impossibleIn(lines: readonly Line[]): string | undefined {
   };
   const call = firstImpossible(openSearch(history, checked));
   if (call === undefined) return undefined;
-  const report = excerptText(excerptOf(history, checked, call));
+  const report = shrunkText(shrink(history, checked, call));
   const { name, args } = requests[history.request[call]!]!;
   assert.ok(report.includes(`${requestText({ name, args })}\n`), report);
   return requestText({ name, args });

@@ -215,13 +215,13 @@ function companions(search: Search, at: Configuration, thread: number): number {
   return threads;
 }
 
-/** The slots of a call in the tables that are possible now, for a report. */
-export function slotsTouched(
-  search: Search,
-  call: number,
-): { mask: readonly number[]; wide: boolean } {
+/** The slots of a call in the tables that are possible now, by number in the universe; for a report. */
+export function slotsOfCall(search: Search, call: number): number[] {
   const order = search.configurations[0]?.[search.layout.order] ?? search.states.config.order;
-  return planOf(search.planner, search.history, call, order) ?? { mask: [], wide: true };
+  const plan = planOf(search.planner, search.history, call, order);
+  return search.universe.ptexes
+    .map((_, slot) => slot)
+    .filter((slot) => plan?.wide !== false || (plan.mask[slot >> 5]! & (1 << (slot & 31))) !== 0);
 }
 
 function meet(a: Int32Array, b: readonly number[]): boolean {

@@ -74,6 +74,7 @@ export function isNew({ all, byHash }: Seen, at: Configuration): boolean {
     return true;
   }
   if (byHash.get(hashOf(at))?.some((other) => areEqual(other, at))) return false;
+  all.push(at);
   remember(byHash, at);
   return true;
 }

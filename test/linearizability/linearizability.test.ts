@@ -15,7 +15,8 @@ import { firstImpossible, openSearch } from './checker.ts';
 import { historyOf } from './history.ts';
 import type { History } from './history.ts';
 import { closeRecorder, openRecorder, record } from './recorder.ts';
-import { excerptOf, excerptText, load, save } from './report.ts';
+import { load, save, shrunkText } from './report.ts';
+import { shrink } from './shrink.ts';
 import { makeWorld } from './worlds.ts';
 import type { World } from './worlds.ts';
 
@@ -71,7 +72,7 @@ async function complain(
   assert.fail(
     [
       `HPTD_SEED=${seed}: ${world.text}: a history of ${history.thread.length} calls is not linearizable.`,
-      excerptText(excerptOf(history, world, impossible)),
+      shrunkText(shrink(history, world, impossible)),
       `The whole history is in ${file}; HPTD_HISTORY=${file} checks it again.`,
     ].join('\n'),
   );
@@ -85,7 +86,7 @@ async function checkSaved(file: string, context: TestContext): Promise<void> {
   context.diagnostic(`${rows.length} calls, ${world.text}`);
   const impossible = firstImpossible(openSearch(history, world));
   if (impossible === undefined) return;
-  assert.fail(excerptText(excerptOf(history, world, impossible)));
+  assert.fail(shrunkText(shrink(history, world, impossible)));
 }
 
 test('histories of real threads are linearizable', { timeout: 12 * 3600_000 }, async (context) => {
