@@ -1,96 +1,13 @@
 /** The checker on histories made by hand: what it must accept, and what it must not. */
-import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { FLAGS } from '../../schemas/flags.ts';
-import { STATUSES } from '../../schemas/statuses.ts';
-import { firstImpossible, openSearch } from './checker.ts';
-import { historyOf, requestText } from './history.ts';
-import type { Request } from './history.ts';
-import { universeOf } from './plan.ts';
-import { shrunkText } from './report.ts';
-import { shrink } from './shrink.ts';
-import { openSlotStates } from './slot-states.ts';
-
-/** Who, from when to when, what, and the answer. */
-type Line = readonly [
-  thread: number,
-  from: number,
-  to: number,
-  name: string,
-  args: readonly bigint[],
-  status: keyof typeof STATUSES,
-  out?: readonly bigint[],
-];
+import { R_OF, enter, impossible, possible, read, remove } from './by-hand.ts';
+import type { Line } from './by-hand.ts';
 
 const A = 0x1000n;
 const B = 0x2000n;
 const V = 1n;
 const BOLTED = 0x10n;
-const RW = 0x12n;
-const R_OF = (frame: bigint): bigint => (frame << 16n) | RW;
-const EXACT = FLAGS.H_EXACT;
-const CONFIG = {
-  order: 18,
-  ramBytes: 2 ** 26,
-  hostPageBytes: 65536,
-  backingPageBytes: 65536,
-  isa300: false,
-};
-const PLACES = [...Array(16).keys()];
-
-/** The call that cannot be, as text; undefined: the history is linearizable. */
-function impossibleIn(lines: readonly Line[]): string | undefined {
-  const numbers = new Map<string, number>();
-  const requests: Request[] = [];
-  const rows = lines.map(([thread, invoked, responded, name, args, status, out = []]) => {
-    const text = requestText({ name, args });
-    if (!numbers.has(text)) numbers.set(text, requests.push({ name, args }) - 1);
-    const request = numbers.get(text)!;
-    return { thread, request, invoked, responded, status: STATUSES[status], out };
-  });
-  const history = historyOf(requests, rows);
-  const checked = {
-    states: openSlotStates(CONFIG),
-    universe: universeOf(PLACES),
-    plans: [],
-  };
-  const call = firstImpossible(openSearch(history, checked));
-  if (call === undefined) return undefined;
-  const report = shrunkText(shrink(history, checked, call));
-  const { name, args } = requests[history.request[call]!]!;
-  assert.ok(report.includes(`${requestText({ name, args })}\n`), report);
-  return requestText({ name, args });
-}
-
-const possible = (lines: readonly Line[]) => assert.equal(impossibleIn(lines), undefined);
-const impossible = (lines: readonly Line[], call: RegExp) =>
-  assert.match(impossibleIn(lines) ?? 'possible', call);
-
-const enter = (
-  thread: number,
-  from: number,
-  to: number,
-  ptex: bigint,
-  v = A,
-  r = R_OF(1n),
-): Line => [thread, from, to, 'H_ENTER', [EXACT, ptex, v | V, r], 'H_SUCCESS', [ptex]];
-const read = (
-  thread: number,
-  from: number,
-  to: number,
-  ptex: bigint,
-  v = 0n,
-  r = 0xdeadn,
-): Line => [thread, from, to, 'H_READ', [0n, ptex], 'H_SUCCESS', [v, r]];
-const remove = (thread: number, from: number, to: number, ptex: bigint, v = A): Line => [
-  thread,
-  from,
-  to,
-  'H_REMOVE',
-  [0n, ptex, 0n],
-  'H_SUCCESS',
-  [v | V, R_OF(1n)],
-];
 
 /** Slots 1 to 6 of the first group, and slot 0. */
 const seven = [0n, 1n, 2n, 3n, 4n, 5n, 6n].map((slot, i) => enter(0, 2 * i, 2 * i + 1, slot));
@@ -230,6 +147,10 @@ describe('calls of several steps', () => {
     possible([...two, block('H_SUCCESS', 0n, 0n)]);
     impossible([...two, block('H_PARTIAL', 0n, 4n)], /^H_BLOCK_REMOVE/);
     possible([...two, block('H_PARTIAL', 0n, 4n), there(1n, 5)]);
+    impossible([...two, block('H_PARTIAL', 0n, 4n), there(0n, 5)], /^H_BLOCK_REMOVE/);
+    impossible([...two, block('H_PARTIAL', 0n, 4n), read(0, 5, 6, 2n)], /^H_BLOCK_REMOVE/);
+    const [thread, from, to, name, args, status, out] = block('H_PARTIAL', 0n, 4n);
+    possible([...two, [thread, from, to, name, args, status, out, 1]]);
   });
 
   test('H_BLOCK_REMOVE judges an entry beside the first that it removed', () => {

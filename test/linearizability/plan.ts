@@ -45,7 +45,8 @@ export function universeOf(ptexes: Iterable<number>): Universe {
   return { ptexes: sorted, slotOf: new Map(sorted.map((ptex, slot) => [ptex, slot])) };
 }
 
-export const maskWords = ({ ptexes }: Universe): number => (ptexes.length + FRAMES.length + 32) >> 5;
+export const maskWords = ({ ptexes }: Universe): number =>
+  (ptexes.length + FRAMES.length + 32) >> 5;
 
 /** By request and order, then by answer; undefined: an answer that no table of that order gives. */
 export type Plans = Map<string | number, Plan | undefined>[];

@@ -162,7 +162,14 @@ function historyFrom(
   const recorded = recordings.map(({ invoked, responded, stumbles, answers: bytes }, i) => {
     const answers = new Uint32Array(bytes.buffer);
     const request = Int32Array.from(programs[i]!);
-    return { request, invoked, responded, stumbles, answers, answerAt: placesIn(answers, request.length) };
+    return {
+      request,
+      invoked,
+      responded,
+      stumbles,
+      answers,
+      answerAt: placesIn(answers, request.length),
+    };
   });
   return joined(requests, [...recorded, last]);
 }

@@ -7,6 +7,8 @@ import { slotsOfCall } from './checker.ts';
 import type { Search } from './checker.ts';
 import { answerText, requestText, rowOf } from './history.ts';
 import type { History, Row } from './history.ts';
+import { isSweep } from './host-steps.ts';
+import { PTEX_FIELD } from './plan.ts';
 import type { Shrunk } from './shrink.ts';
 import { EMPTY, stateText } from './slot-states.ts';
 
@@ -18,18 +20,21 @@ const PICTURE_CALLS = 16;
 export function shrunkText({ history, impossible, start, calls }: Shrunk): string {
   const slots = new Set(calls.flatMap((call) => slotsOfCall(start, call)));
   const own = new Set(slotsOfCall(start, impossible));
+  const isOwn = (word: bigint) =>
+    own.has(start.universe.slotOf.get(Number(word & PTEX_FIELD)) ?? -1);
+  const isHost = isSweep(history.requests[history.request[impossible]!]!.name);
   const orders = new Set(start.configurations.map((at) => at[start.layout.order]));
   const tables = new Set(start.configurations.map((at) => tableText(start, at, slots)));
-  const first = Math.min(...calls.map((call) => history.invoked[call]!));
   const before = [...history.thread.keys()]
-    .filter((call) => history.responded[call]! < first && !changesNothing(history, call))
+    .filter((call) => history.responded[call]! < history.invoked[impossible]!)
     .filter((call) => slotsOfCall(start, call).some((slot) => own.has(slot)))
+    .filter((call) => isChange(history, call, isOwn, isHost))
     .sort((a, b) => history.responded[a]! - history.responded[b]!)
     .slice(-BEFORE_SHOWN);
   return [
-    `No order of these ${calls.length} calls explains the answer of the one marked >:`,
+    `No order of ${calls.length === 1 ? 'calls' : `these ${calls.length} calls`} explains the answer of the one marked >:`,
     ...calls.map((call) => lineOf(history, calls, call, call === impossible)),
-    `What the slots that they touch held before (ptex: dword 0, dword 1; the rest empty; order ${[...orders].join(' or ')}):`,
+    `What the slots that they touch could hold when that was invoked (ptex: dword 0, dword 1; the rest empty; order ${[...orders].join(' or ')}):`,
     [...tables].slice(0, TABLES_SHOWN).join('\n  or\n'),
     ...(before.length === 0 ? [] : ['The last changes before, of the slots of the marked one:']),
     ...before.map((call) => lineOf(history, [], call, false)),
@@ -51,7 +56,11 @@ function lineOf(
 }
 
 /** From its invocation to its response, among those of all the calls. */
-function pictureOf({ invoked, responded }: History, calls: readonly number[], call: number): string {
+function pictureOf(
+  { invoked, responded }: History,
+  calls: readonly number[],
+  call: number,
+): string {
   if (calls.length === 0 || calls.length > PICTURE_CALLS) {
     return `${invoked[call]!}..${responded[call]!}`.padEnd(16);
   }
@@ -60,17 +69,29 @@ function pictureOf({ invoked, responded }: History, calls: readonly number[], ca
   return `${' '.repeat(from)}|${'-'.repeat(to - from - 1)}|`.padEnd(stamps.length);
 }
 
-/** By its answer: a call without effect. */
-function changesNothing(history: History, call: number): boolean {
+/** By its answer: did the call change one of those slots? What the host asks matters to what the host is told only. */
+function isChange(
+  history: History,
+  call: number,
+  isOwn: (word: bigint) => boolean,
+  isHost: boolean,
+): boolean {
   const { name } = history.requests[history.request[call]!]!;
   const { status, out } = rowOf(history, call);
-  if (name === 'H_READ' || name === 'H_PAGE_INIT') return true;
-  if (name === 'H_BULK_REMOVE') return out.every((word, i) => i % 2 === 1 || word >> 60n !== 8n);
-  if (name === 'H_BLOCK_REMOVE') return out.every((word) => word >> 59n !== 16n);
-  return (
-    ['H_ENTER', 'H_REMOVE', 'H_PROTECT', 'H_CLEAR_REF', 'H_CLEAR_MOD'].includes(name) &&
-    status !== STATUSES.H_SUCCESS
-  );
+  switch (name) {
+    case 'H_READ':
+    case 'H_PAGE_INIT':
+      return false;
+    case 'H_BULK_REMOVE':
+      return out.some((word, i) => i % 2 === 0 && word >> 60n === 8n && isOwn(word));
+    case 'H_BLOCK_REMOVE':
+      return out.some((word) => word >> 59n === 16n && isOwn(word));
+    case 'HOST_AGE':
+    case 'HOST_DIRTY':
+      return isHost;
+    default:
+      return status !== STATUSES.H_NOT_FOUND && status !== STATUSES.H_PTEG_FULL;
+  }
 }
 
 function tableText(

@@ -1,12 +1,12 @@
 /**
  * A history that cannot be, made small: the few calls that show why.
  *
- * It starts at the last instant before the impossible call at which nobody was in a call, with the tables possible then.
- * From the calls after it as many are left out, whole, as can be. Two things keep that honest:
+ * It starts when the impossible call is invoked, with the tables that were possible then and the calls that were running.
+ * Of those and of the calls after them as many are left out, whole, as can be. Two things keep that honest:
  *
  * - the rest must still go well up to the impossible call's response, and fail there;
- * - whatever the slots of that call could hold while it ran, they can still hold. So nothing becomes impossible because
- *   it was left out: leaving calls out may add what is possible, never take it away.
+ * - whatever each slot of that call could hold while it ran, it can still hold. So nothing becomes impossible because a
+ *   call was left out: that may add what is possible, never take it away.
  */
 import { advance, carriedOn, openSearch, slotsOfCall } from './checker.ts';
 import type { Checked, Search } from './checker.ts';
@@ -18,7 +18,7 @@ import type { History } from './history.ts';
 export interface Shrunk {
   readonly history: History;
   readonly impossible: number;
-  /** When nobody was in a call; its configurations are what was possible then. */
+  /** When the impossible call was invoked; its configurations are what was possible then. */
   readonly start: Search;
   /** The calls that are left, by invocation; the impossible one is among them. */
   readonly calls: readonly number[];
@@ -43,7 +43,7 @@ const FEW = 48;
 export function shrink(history: History, checked: Checked, impossible: number): Shrunk {
   const events = eventsOf(history);
   const end = events.indexOf(2 * impossible + 1) + 1;
-  const from = lastIdle(events, events.indexOf(2 * impossible));
+  const from = events.indexOf(2 * impossible);
   const start = openSearch(history, checked);
   for (const event of events.subarray(0, from)) advance(start, event);
   const window: Window = {
@@ -54,20 +54,11 @@ export function shrink(history: History, checked: Checked, impossible: number): 
     events: events.subarray(from, end),
     places: placesOf(start, impossible),
   };
-  const all = [...window.events].filter((event) => (event & 1) === 0).map((event) => event >> 1);
+  const begun = [...window.events].filter((event) => (event & 1) === 0).map((event) => event >> 1);
+  const all = [...start.running].filter((call) => call !== -1).concat(begun);
   const needed = found(window, new Set(all)) ?? [];
   const kept = leftOver(window, all, needed);
   return { history, impossible, start, calls: kept };
-}
-
-/** Before which event was nobody in a call? */
-function lastIdle(events: Int32Array, before: number): number {
-  let [running, idle] = [0, 0];
-  for (let i = 0; i < before; i++) {
-    running += (events[i]! & 1) === 0 ? 1 : -1;
-    if (running === 0) idle = i + 1;
-  }
-  return idle;
 }
 
 /** Its slots; and what is not a slot, as far as the call may look at it. */
@@ -78,7 +69,11 @@ function placesOf(search: Search, call: number): number[] {
 }
 
 /** As many calls as possible less. */
-function leftOver(window: Window, all: readonly number[], needed: readonly Configuration[]): number[] {
+function leftOver(
+  window: Window,
+  all: readonly number[],
+  needed: readonly Configuration[],
+): number[] {
   let kept = all.filter((call) => call !== window.impossible);
   let tries = 0;
   const tryWithout = (dropped: ReadonlySet<number>): boolean => {
@@ -122,16 +117,26 @@ function found(window: Window, calls: ReadonlySet<number>): Configuration[] | un
   const { history, checked, impossible, start, events } = window;
   const search = openSearch(history, checked);
   search.configurations = start.configurations.map((at) => at.slice());
+  for (const [thread, call] of start.running.entries())
+    resume(search, thread, call, calls.has(call));
   const states = openSeen();
-  let runs = false;
   for (const event of events) {
     const call = event >> 1;
     if (!calls.has(call)) continue;
-    if (runs) collect(search, history.thread[impossible]!, window.places, states);
-    if (event === 2 * impossible) runs = true;
+    if (event !== 2 * impossible)
+      collect(search, history.thread[impossible]!, window.places, states);
     if (!advance(search, event)) return event === 2 * impossible + 1 ? states.all : undefined;
   }
   return undefined;
+}
+
+/** A call that was running at the start goes on; or it does nothing more. */
+function resume(search: Search, thread: number, call: number, goesOn: boolean): void {
+  if (goesOn) {
+    advance(search, 2 * call);
+    return;
+  }
+  for (const at of search.configurations) at[search.layout.progress + thread] = 0;
 }
 
 /** Everything that can be now, by steps of all running calls but one. */
@@ -145,10 +150,11 @@ function collect(
   const stack = [...search.configurations];
   for (let at = stack.pop(); at !== undefined; at = stack.pop()) {
     if (!isNew(seen, at)) continue;
-    const state = places.map((place) => at![place]!);
+    const state = places.map((place) => at[place]!);
     isNew(into, state);
     for (const [thread, call] of search.running.entries()) {
-      if (call === -1 || thread === except || at[search.layout.progress + thread] === DONE) continue;
+      if (call === -1 || thread === except || at[search.layout.progress + thread] === DONE)
+        continue;
       const next = carriedOn(search, at, thread);
       if (next !== undefined) stack.push(next);
     }
@@ -157,11 +163,12 @@ function collect(
 
 /** Is all that must be possible there, or more? */
 function covers(
-  { start, places }: Window,
+  { history, impossible, start, places }: Window,
   states: readonly Configuration[],
   needed: readonly Configuration[],
 ): boolean {
   const { layout, states: slotStates } = start;
+  const isEnter = history.requests[history.request[impossible]!]!.name === 'H_ENTER';
   const covered = (place: number, wanted: number, has: number): boolean => {
     if (wanted === has) return true;
     if (place >= layout.referenced) return has === PERHAPS;
@@ -169,7 +176,16 @@ function covers(
     const entries = slotStates.sets[has]!;
     return slotStates.sets[wanted]!.every((entry) => entries.includes(entry));
   };
-  return needed.every((wanted) =>
-    states.some((state) => places.every((place, i) => covered(place, wanted[i]!, state[i]!))),
-  );
+  // H_PTEG_FULL is about eight slots at one instant; every other step about one.
+  if (isEnter) {
+    return needed.every((wanted) =>
+      states.some((state) => places.every((place, i) => covered(place, wanted[i]!, state[i]!))),
+    );
+  }
+  return places.every((place, i) => {
+    const has = new Set(states.map((state) => state[i]!));
+    return [...new Set(needed.map((wanted) => wanted[i]!))].every((wanted) =>
+      [...has].some((value) => covered(place, wanted, value)),
+    );
+  });
 }

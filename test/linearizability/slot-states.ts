@@ -28,24 +28,11 @@ import {
   hRemove,
 } from '../model/hcalls.ts';
 import { hEnter } from '../model/enter.ts';
-import {
-  hostAge,
-  hostDirty,
-  hostPageFault,
-  hostSetPte,
-  hostUnmap,
-  setRc,
-} from '../model/host.ts';
+import { hostAge, hostDirty, hostPageFault, hostSetPte, hostUnmap, setRc } from '../model/host.ts';
 import { HPTE_R_C, HPTE_R_R, HPTE_R_RC, isAbsent, isOccupied, isValid } from '../model/hpte.ts';
 import { hPageInit } from '../model/memory.ts';
 import { hResizeHptCommit, hResizeHptPrepare, hptReset, hptResize } from '../model/resize.ts';
-import {
-  chain,
-  createState,
-  frameAt,
-  guestPage,
-  shownEntry,
-} from '../model/table.ts';
+import { chain, createState, frameAt, guestPage, shownEntry } from '../model/table.ts';
 import type { Answer, Entry, ModelConfig, State } from '../model/table.ts';
 import type { Request } from './history.ts';
 import { MISSING, find, openNumberTable, put } from './number-table.ts';
@@ -360,7 +347,8 @@ export function sweptState(states: SlotStates, piece: number, state: number): nu
       const table = emptyTable(states, states.config.order);
       putEntry(states, table, 0, entry);
       const there = table.entries.get(0);
-      if (there !== undefined && isValid(there.dword0)) chain(table, 0, guestPage(table, there).gpa);
+      if (there !== undefined && isValid(there.dword0))
+        chain(table, 0, guestPage(table, there).gpa);
       perform(table, states.pieces[piece]!);
       return entryIn(states, table, 0);
     }),

@@ -78,9 +78,10 @@ export function makeWorld(seed: number): World {
   const kind = seed & 3;
   const stumbling = (seed & 4) === 0;
   const shuttles = kind === 2 && (seed & 8) !== 0;
-  const threads = shuttles ? 2 : 2 + (seed % 3);
   const [resizes, hardware] = [kind === 0, kind === 1];
   const hosted = kind === 3 || (resizes && once(random, 2));
+  // While the host goes along a chain every call may have to do with every other: the search grows with the threads.
+  const threads = shuttles ? 2 : hosted ? 2 + ((seed >> 3) & 1) : 2 + (seed % 3);
   const apart = hosted || resizes;
   const scene = {
     random,
@@ -96,9 +97,7 @@ export function makeWorld(seed: number): World {
   ];
   const common = Array.from({ length: COMMON_REQUESTS }, () => weighted(random, table)(scene));
   const rare = [{ name: 'H_CLEAR_HPT', args: [] }, ...(resizes ? resizeRequests() : [])];
-  const host = hosted
-    ? Array.from({ length: HOST_REQUESTS }, () => pick(random, HOST)(scene))
-    : [];
+  const host = hosted ? Array.from({ length: HOST_REQUESTS }, () => pick(random, HOST)(scene)) : [];
   const config = {
     order: ORDER,
     ramBytes: RAM_BYTES,
