@@ -19,7 +19,7 @@ import { eventsOf, statusOf, wordCount } from './history.ts';
 import type { History } from './history.ts';
 import { isSweep, noteForHost, takeQuestion, takeSweep, takeWrite } from './host-steps.ts';
 import { planOf } from './parts.ts';
-import { maskWords, sameWords } from './plan.ts';
+import { PTEX_FIELD, maskWords, sameWords } from './plan.ts';
 import type { Part, Plan, Planner, Plans, Universe } from './plan.ts';
 import { midSweepState, outcomeBeside, outcomeOf, pieceNumber } from './slot-states.ts';
 import type { Outcome, SlotStates } from './slot-states.ts';
@@ -215,13 +215,21 @@ function companions(search: Search, at: Configuration, thread: number): number {
   return threads;
 }
 
-/** The slots of a call in the tables that are possible now, by number in the universe; for a report. */
+/**
+ * The slots of a call in the tables that are possible now, by number in the universe; of one with an answer that no table
+ * gives, those that it names. For a report.
+ */
 export function slotsOfCall(search: Search, call: number): number[] {
-  const order = search.configurations[0]?.[search.layout.order] ?? search.states.config.order;
-  const plan = planOf(search.planner, search.history, call, order);
-  return search.universe.ptexes
-    .map((_, slot) => slot)
-    .filter((slot) => plan?.wide !== false || (plan.mask[slot >> 5]! & (1 << (slot & 31))) !== 0);
+  const { history, planner, configurations, layout, states, universe } = search;
+  const order = configurations[0]?.[layout.order] ?? states.config.order;
+  const plan = planOf(planner, history, call, order);
+  const slots = [...universe.ptexes.keys()];
+  if (plan !== undefined) {
+    return slots.filter((slot) => plan.wide || (plan.mask[slot >> 5]! & (1 << (slot & 31))) !== 0);
+  }
+  const { args } = history.requests[history.request[call]!]!;
+  const named = new Set(args.map((word) => Number(word & PTEX_FIELD)));
+  return slots.filter((slot) => named.has(universe.ptexes[slot]!));
 }
 
 function meet(a: Int32Array, b: readonly number[]): boolean {

@@ -23,7 +23,7 @@ import type { World } from './worlds.ts';
 const CALLS = Number(process.env.HPTD_OPERATIONS ?? 2_000_000);
 /** Worlds of every kind, with and without stumbling, so often. */
 const WORLDS = 16;
-const ROUND_CALLS = 24_000;
+const ROUND_CALLS = 12_000;
 
 interface Totals {
   calls: number;
@@ -41,13 +41,23 @@ function count(totals: Totals, history: History, met: number): void {
   }
 }
 
+/** Calls of each thread, round by round. */
+function roundsOf(calls: number, threads: number): number[] {
+  const rounds = Math.ceil(calls / ROUND_CALLS);
+  return Array.from({ length: rounds }, () => Math.ceil(calls / rounds / threads));
+}
+
 async function checkWorld(seed: number, calls: number, totals: Totals): Promise<void> {
   const world = makeWorld(seed);
   const recorder = openRecorder(world, seed);
   try {
-    for (let left = calls, round = 0; left > 0; round++) {
-      const length = Math.ceil(Math.min(ROUND_CALLS, left) / world.threads);
-      const history = await record(recorder, seed * 4096 + round, length);
+    const lengths = roundsOf(calls, world.threads);
+    const begin = (round: number) => record(recorder, seed * 4096 + round, lengths[round]!);
+    let recorded = await begin(0);
+    for (let round = 1; round <= lengths.length; round++) {
+      const history = await recorded();
+      // The next round is performed while this one is checked.
+      if (round < lengths.length) recorded = await begin(round);
       const from = process.threadCpuUsage();
       const search = openSearch(history, world);
       const impossible = firstImpossible(search);
@@ -55,7 +65,6 @@ async function checkWorld(seed: number, calls: number, totals: Totals): Promise<
       totals.checkMicros += user + system;
       if (impossible !== undefined) await complain(seed, world, history, impossible);
       count(totals, history, search.met);
-      left -= history.thread.length;
     }
   } finally {
     await closeRecorder(recorder);

@@ -73,8 +73,15 @@ export async function closeRecorder({ performers }: Recorder): Promise<void> {
   await Promise.all(performers.map((performer) => performer.terminate()));
 }
 
-/** One round: every thread performs a program of so many calls on an empty table; at the end everything is read. */
-export async function record(recorder: Recorder, seed: number, length: number): Promise<History> {
+/**
+ * One round: every thread performs a program of so many calls on an empty table; at the end everything is read. Once it
+ * has begun it needs nothing of the caller, who gets what waits for its end.
+ */
+export async function record(
+  recorder: Recorder,
+  seed: number,
+  length: number,
+): Promise<() => Promise<History>> {
   const { world, guest, clock, performers } = recorder;
   makeNew(recorder);
   const round = ++recorder.rounds;
@@ -85,9 +92,11 @@ export async function record(recorder: Recorder, seed: number, length: number): 
   }
   await Promise.all(answers.map(({ ready }) => ready));
   Atomics.store(clock, ROUND, round);
-  const recordings = await withinTime(Promise.all(answers.map(({ recording }) => recording)));
-  checkTable(guest);
-  return historyFrom(recorder, programs, recordings);
+  return async () => {
+    const recordings = await withinTime(Promise.all(answers.map(({ recording }) => recording)));
+    checkTable(guest);
+    return historyFrom(recorder, programs, recordings);
+  };
 }
 
 function makeNew({ guest, clock, world }: Recorder): void {
