@@ -9,9 +9,10 @@ import { engine } from './engine.ts';
 import { oversubscription } from './oversubscription.ts';
 import { EXIT, UsageError, type Profile } from './profile.ts';
 import { replay } from './replay.ts';
+import { rest } from './rest.ts';
 import { soak } from './soak.ts';
 
-const PROFILES: readonly Profile[] = [engine, contention, oversubscription, replay, soak];
+const PROFILES: readonly Profile[] = [engine, contention, oversubscription, rest, replay, soak];
 
 function overview(): string {
   const width = Math.max(...PROFILES.map(({ name }) => name.length));
