@@ -18,7 +18,14 @@ import {
   type Profile,
 } from './profile.ts';
 import { drive, newLatencies, WrongAnswer, type Figures } from './rest/drive.ts';
-import { echoOf, rehearse, SCENARIOS, type Scenario } from './rest/scenarios.ts';
+import {
+  echoOf,
+  openStage,
+  rehearse,
+  SCENARIOS,
+  type Scenario,
+  type Stage,
+} from './rest/scenarios.ts';
 import { startServer, type Server } from './rest/servers.ts';
 import { median, rounded, spread } from './statistics.ts';
 
@@ -35,14 +42,10 @@ interface Options {
   readonly within: number;
 }
 
-/** What is measured together. */
-interface Setting {
+/** A setting's figures so far. */
+interface Tally {
   readonly scenario: Scenario;
   readonly connections: number;
-}
-
-/** A setting's figures so far. */
-interface Tally extends Setting {
   readonly hptd: Figures[];
   readonly echo: Figures[];
   readonly latencies: RecordableHistogram;
@@ -115,47 +118,37 @@ function knownScenario(name: string): Scenario {
 }
 
 async function measureAll(options: Options): Promise<Tally[]> {
-  const tallies = options.scenarios.flatMap((scenario) =>
-    options.connections.map((connections) => newTally(scenario, connections)),
-  );
   const servers: Server[] = [];
   try {
     for (const kind of ['hptd', 'echo'] as const) {
       servers.push(await startServer(kind, options.processors));
     }
     const [hptd, echo] = servers as [Server, Server];
-    const deadline = performance.now() + options.within * 1000;
-    for (let round = 0; round < options.rounds; round++) {
-      for (const tally of tallies) {
-        if (round > 0 && performance.now() > deadline) continue;
-        showProgress(tally, round, options.rounds);
-        await measureRound(tally, hptd, echo, options.seconds);
+    const stages: { stage: Stage; tally: Tally }[] = [];
+    for (const scenario of options.scenarios) {
+      for (const connections of options.connections) {
+        const stage = await openStage(scenario, connections, hptd.url);
+        const [latencies, echoLatencies] = [newLatencies(), newLatencies()];
+        const tally = { scenario, connections, hptd: [], echo: [], latencies, echoLatencies };
+        stages.push({ stage, tally });
       }
     }
+    const deadline = performance.now() + options.within * 1000;
+    for (let round = 0; round < options.rounds; round++) {
+      for (const { stage, tally } of stages) {
+        if (round > 0 && performance.now() > deadline) break;
+        showProgress(stage, round, options.rounds);
+        const exchanges = await rehearse(stage);
+        tally.hptd.push(await drive(hptd, exchanges, options.seconds, tally.latencies));
+        const echoed = echoOf(exchanges);
+        tally.echo.push(await drive(echo, echoed, options.seconds, tally.echoLatencies));
+      }
+    }
+    return stages.map(({ tally }) => tally);
   } finally {
     clearProgress();
     await Promise.all(servers.map((server) => server.end()));
   }
-  return tallies;
-}
-
-function newTally(scenario: Scenario, connections: number): Tally {
-  const [latencies, echoLatencies] = [newLatencies(), newLatencies()];
-  return { scenario, connections, hptd: [], echo: [], latencies, echoLatencies };
-}
-
-/** A guest of its own for each round: the last one's was left in the middle of a pair. */
-async function measureRound(
-  tally: Tally,
-  hptd: Server,
-  echo: Server,
-  seconds: number,
-): Promise<void> {
-  const { exchanges, end } = await rehearse(tally.scenario, hptd.url, tally.connections);
-  const figures = await drive(hptd, exchanges, seconds, tally.latencies);
-  await end();
-  tally.hptd.push(figures);
-  tally.echo.push(await drive(echo, echoOf(exchanges), seconds, tally.echoLatencies));
 }
 
 function reportOf(options: Options, tallies: readonly Tally[]) {
@@ -244,7 +237,7 @@ function tableOf(results: readonly Result[]): string {
 }
 
 /** A line that follows the measurement, where somebody looks. */
-function showProgress({ scenario, connections }: Setting, round: number, rounds: number): void {
+function showProgress({ scenario, connections }: Stage, round: number, rounds: number): void {
   if (!process.stderr.isTTY) return;
   const text = `round ${round + 1} of ${rounds}: ${scenario.name}, ${connections} connections`;
   process.stderr.write(`\r\u001b[K${text}`);

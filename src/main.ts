@@ -6,7 +6,6 @@ import type { FastifyBaseLogger } from 'fastify';
 import { openGuests } from './guests/registry.ts';
 import { listenAddress } from './operations/config.ts';
 import type { ServeOptions } from './operations/config.ts';
-import { countBuffersApart } from './operations/heap.ts';
 import { listen } from './operations/listen.ts';
 import { openLog } from './operations/log.ts';
 import { closeOnSignals } from './operations/shutdown.ts';
@@ -25,7 +24,6 @@ export interface Daemon {
 
 /** Starts a daemon. Throws an error with `code` EADDRINUSE when somebody listens there already. */
 export async function serve(options: ServeOptions): Promise<Daemon> {
-  countBuffersApart();
   const log = openLog(options.logLevel);
   const loggerInstance: FastifyBaseLogger = log;
   const guests = await openGuests({ processors: options.processors, log });

@@ -67,21 +67,30 @@ export const SCENARIOS: readonly Scenario[] = [
   },
 ];
 
-export interface Rehearsed {
-  /** By connection. */
-  readonly exchanges: readonly (readonly Exchange[])[];
-  /** Deletes the guest. */
-  readonly end: () => Promise<void>;
+/** A guest of its own for each setting, so that none meets what another one left. */
+export interface Stage {
+  readonly scenario: Scenario;
+  readonly connections: number;
+  readonly daemon: string;
+  /** Address of the guest. */
+  readonly guest: string;
 }
 
-/** Creates a guest on the daemon and makes each request once. */
-export async function rehearse(
+export async function openStage(
   scenario: Scenario,
-  daemon: string,
   connections: number,
-): Promise<Rehearsed> {
-  const guest = `/v1/guests/${scenario.name}`;
+  daemon: string,
+): Promise<Stage> {
+  const guest = `/v1/guests/${scenario.name}-${connections}`;
   await send(daemon, 'PUT', guest, JSON.stringify(GUEST));
+  return { scenario, connections, daemon, guest };
+}
+
+/** Makes each request of each connection once: what they will be, by connection. */
+export async function rehearse(stage: Stage): Promise<Exchange[][]> {
+  const { scenario, connections, daemon, guest } = stage;
+  // The last measurement ended in the middle of pairs.
+  await rehearseOne(daemon, guest, { path: '/hcalls/H_CLEAR_HPT', body: {} });
   const exchanges: Exchange[][] = [];
   for (let connection = 0; connection < connections; connection++) {
     const ptex = `0x${(connection * SLOTS_PER_GROUP).toString(16)}`;
@@ -92,10 +101,7 @@ export async function rehearse(
     }
     exchanges.push(mine);
   }
-  return {
-    exchanges,
-    end: async () => void (await send(daemon, 'DELETE', guest)),
-  };
+  return exchanges;
 }
 
 async function rehearseOne(daemon: string, guest: string, request: Request): Promise<Exchange> {
@@ -110,7 +116,7 @@ async function rehearseOne(daemon: string, guest: string, request: Request): Pro
 }
 
 /** The echo's part: it is sent what the daemon answers, so that both answer the same bytes. */
-export function echoOf(exchanges: Rehearsed['exchanges']): Exchange[][] {
+export function echoOf(exchanges: readonly (readonly Exchange[])[]): Exchange[][] {
   return exchanges.map((connection) =>
     connection.map(({ answer }) => ({ path: '/', body: answer, answer })),
   );

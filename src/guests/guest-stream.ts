@@ -18,6 +18,7 @@ import {
 } from '../processors/pool.ts';
 import { dropCompletions, openCompletionRing, takeCompletions } from '../rings/completion.ts';
 import type { CompletionRing, Fault } from '../rings/completion.ts';
+import { noteFrame } from '../rings/release.ts';
 import { bytesInFlight, openSubmissionRing, putFrame } from '../rings/submission.ts';
 import type { StreamMemory } from '../rings/stream-memory.ts';
 import { streamNumber } from '../rings/wakeups.ts';
@@ -87,6 +88,7 @@ export function openGuestStream(site: StreamSite, listener: StreamListener): Own
       if (!state.open) return 'ended';
       if (!putFrame(submission, frame)) return 'over-credit';
       ringProcessor(site.pool, site.processor, number);
+      noteFrame(frame.byteLength);
       return 'accepted';
     },
     refuse(reason) {
@@ -123,8 +125,10 @@ function deliver(state: State): void {
   while (!state.paused && !state.silent) {
     const taken = takeCompletions(state.completion);
     if (taken === undefined) break;
-    if (taken instanceof Uint8Array) state.paused = !state.listener.onAnswers(taken);
-    else refused(state, taken);
+    if (taken instanceof Uint8Array) {
+      noteFrame(taken.byteLength);
+      state.paused = !state.listener.onAnswers(taken);
+    } else refused(state, taken);
   }
   if (state.silent) dropCompletions(state.completion);
   roomMade(state.site.processor);
