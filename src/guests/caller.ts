@@ -1,28 +1,35 @@
 /**
  * Calls with records, answered with records, over a stream of a guest: what REST and the JSON stream share.
  *
- * Answers come in the order of the requests, one each, so a queue of calls is all the book-keeping there is.
- * Frames wait here while the stream's credits are used up. Main thread only.
+ * What is called in one turn of the event loop goes to the processor as one frame: a bell rung for each call would
+ * wake the processor, and let it fall asleep again, once a call. Answers come in the order of the requests, one each, so a
+ * queue of calls is all the book-keeping there is. Records wait here while the stream's credits are used up. Main thread only.
  */
 import { FRAME_BYTES_MAX } from '../../schemas/limits.ts';
 import { problem } from '../../schemas/problems.ts';
 import type { ProblemError } from '../../schemas/problems.ts';
-import { decodeAnswers, encodeRequests, requestBytes } from '../../schemas/records.ts';
+import { decodeAnswers, requestBytes, writeRequest } from '../../schemas/records.ts';
 import type { AnswerRecord, RequestRecord } from '../../schemas/records.ts';
 import type { GuestStream, StreamEnd, StreamListener } from './types.ts';
 
 export interface Caller {
   readonly stream: GuestStream;
-  /** Calls that are not answered yet. */
+  /** Records that are not answered yet. */
   unanswered(): number;
   /** Answers of the records, in order. Rejects with a problem when the stream ends first. */
   call(records: readonly RequestRecord[]): Promise<AnswerRecord[]>;
+  /** Rejects calls that were made so long ago. Their records may still be executed. */
+  giveUp(afterMillis: number, reason: ProblemError): void;
+  /** Submits now what was called in this turn; whoever ends the stream does this before. */
+  submit(): void;
 }
 
 interface Call {
   readonly expected: number;
+  readonly since: number;
   readonly answers: AnswerRecord[];
-  readonly result: PromiseWithResolvers<AnswerRecord[]>;
+  readonly resolve: (answers: AnswerRecord[]) => void;
+  readonly reject: (reason: ProblemError) => void;
 }
 
 export interface CallerListener {
@@ -32,68 +39,96 @@ export interface CallerListener {
   onEnd(end: StreamEnd): void;
 }
 
+/** Every frame is made here: a stream copies what it accepts at once. */
+const FRAME = new Uint8Array(FRAME_BYTES_MAX);
+const FRAME_VIEW = new DataView(FRAME.buffer);
+
 export function openCaller(
   open: (listener: StreamListener) => GuestStream,
   listener: CallerListener,
 ): Caller {
   const calls: Call[] = [];
-  const frames: Uint8Array[] = [];
+  /** Not submitted yet, in order. */
+  let waiting: RequestRecord[] = [];
+  let unanswered = 0;
+  let submitComes = false;
   let ended: StreamEnd | undefined;
 
-  function submitFrames(): void {
-    while (frames.length > 0 && stream.submit(frames[0]!) === 'accepted') frames.shift();
+  function submit(): void {
+    submitComes = false;
+    if (ended !== undefined) return;
+    let first = 0;
+    while (first < waiting.length) {
+      const { bytes, end } = makeFrame(waiting, first);
+      if (stream.submit(FRAME.subarray(0, bytes)) !== 'accepted') break;
+      first = end;
+    }
+    waiting = first === waiting.length ? [] : waiting.slice(first);
   }
 
   function takeAnswers(bytes: Uint8Array): boolean {
     for (const answer of decodeAnswers(bytes)) {
       const call = calls[0]!;
+      unanswered--;
       call.answers.push(answer);
-      if (call.answers.length === call.expected) calls.shift()!.result.resolve(call.answers);
+      if (call.answers.length === call.expected) calls.shift()!.resolve(call.answers);
     }
-    if (frames.length > 0) submitFrames();
+    // With a submission to come credits were not short.
+    if (waiting.length > 0 && !submitComes) submit();
     return listener.wantsMore();
   }
 
   function endCalls(end: StreamEnd): void {
     ended = end;
-    for (const call of calls.splice(0)) call.result.reject(endProblem(end));
+    waiting = [];
+    for (const call of calls.splice(0)) call.reject(endProblem(end));
     listener.onEnd(end);
   }
 
   const stream = open({ onAnswers: takeAnswers, onEnd: endCalls });
   return {
     stream,
-    unanswered: () => calls.length,
+    unanswered: () => unanswered,
     call(records) {
       if (ended !== undefined) return Promise.reject(endProblem(ended));
       if (records.length === 0) return Promise.resolve([]);
-      const call = {
-        expected: records.length,
-        answers: [],
-        result: Promise.withResolvers<AnswerRecord[]>(),
-      };
-      calls.push(call);
-      frames.push(...framesOf(records));
-      submitFrames();
-      return call.result.promise;
+      for (const record of records) waiting.push(record);
+      unanswered += records.length;
+      if (!submitComes) {
+        submitComes = true;
+        setImmediate(submit);
+      }
+      return new Promise((resolve, reject) => {
+        calls.push({
+          expected: records.length,
+          since: performance.now(),
+          answers: [],
+          resolve,
+          reject,
+        });
+      });
     },
+    giveUp(afterMillis, reason) {
+      const before = performance.now() - afterMillis;
+      // They stay in the queue: their answers are still to come, and are nobody's.
+      for (const call of calls) if (call.since < before) call.reject(reason);
+    },
+    submit,
   };
 }
 
-/** The records in frames of the stream's size. */
-function* framesOf(records: readonly RequestRecord[]): Generator<Uint8Array> {
-  let first = 0;
+/** Writes records from `first` on into FRAME, as many as it holds; `end` is behind the last. */
+function makeFrame(
+  records: readonly RequestRecord[],
+  first: number,
+): { readonly bytes: number; readonly end: number } {
   let bytes = 0;
-  for (const [i, record] of records.entries()) {
-    const more = requestBytes(record);
-    if (bytes + more > FRAME_BYTES_MAX) {
-      yield encodeRequests(records.slice(first, i));
-      first = i;
-      bytes = 0;
-    }
-    bytes += more;
+  let end = first;
+  for (; end < records.length; end++) {
+    if (bytes + requestBytes(records[end]!) > FRAME_BYTES_MAX) break;
+    bytes = writeRequest(FRAME_VIEW, bytes, records[end]!);
   }
-  yield encodeRequests(first === 0 ? records : records.slice(first));
+  return { bytes, end };
 }
 
 /** What a request is told that a stream's end left without an answer. */

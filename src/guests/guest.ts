@@ -7,6 +7,7 @@
 import type { GuestConfig } from '../../schemas/guests.ts';
 import { REST_WAIT_MILLIS, STREAMS_PER_GUEST_MAX } from '../../schemas/limits.ts';
 import { problem } from '../../schemas/problems.ts';
+import type { ProblemError } from '../../schemas/problems.ts';
 import type { AnswerRecord, RequestRecord } from '../../schemas/records.ts';
 import { attachGuest, detachGuest, leastLoaded } from '../processors/pool.ts';
 import type { Pool, Processor } from '../processors/pool.ts';
@@ -18,6 +19,11 @@ import type { Caller } from './caller.ts';
 import { openGuestStream } from './guest-stream.ts';
 import type { OwnedStream } from './guest-stream.ts';
 import type { Guest, Role, StreamEnd, StreamListener } from './types.ts';
+
+/** Records unanswered up to which a processor is as good as idle: some microseconds of its time. */
+const LITTLE_RECORDS = 64;
+/** Between looks at who waits for an answer for too long. */
+const WAIT_LOOK_MILLIS = 500;
 
 export interface GuestSite {
   readonly name: string;
@@ -135,48 +141,53 @@ function freeSlot({ streams }: State): number {
   return hole === -1 ? streams.length : hole;
 }
 
-async function run(state: State, records: readonly RequestRecord[]): Promise<AnswerRecord[]> {
-  if (state.end !== undefined) throw endProblem(state.end);
-  const { promise, reject } = Promise.withResolvers<never>();
-  const timer = setTimeout(() => {
-    reject(
-      problem(
-        'processor-busy',
-        `no answer within ${REST_WAIT_MILLIS} ms; the calls may still be executed`,
-      ),
-    );
-  }, REST_WAIT_MILLIS);
-  try {
-    return await Promise.race([callerFor(state).call(records), promise]);
-  } finally {
-    clearTimeout(timer);
-  }
+function run(state: State, records: readonly RequestRecord[]): Promise<AnswerRecord[]> {
+  if (state.end !== undefined) return Promise.reject(endProblem(state.end));
+  const caller = callerFor(state);
+  if (caller !== undefined) return caller.call(records);
+  return Promise.reject(problem('processor-busy', 'no processor of the daemon is alive'));
 }
 
-/** A caller with nothing to do; else one on a processor that has none; else the one with the least to do. */
-function callerFor(state: State): Caller {
+/**
+ * The first caller that has little to do; else one on a processor that has none; else the one with the least to do.
+ * One processor that is awake answers sooner than two that must be woken in turns.
+ */
+function callerFor(state: State): Caller | undefined {
   let best: Caller | undefined;
   for (const caller of state.callers.values()) {
-    if (best === undefined || caller.unanswered() < best.unanswered()) best = caller;
+    const unanswered = caller.unanswered();
+    if (unanswered < LITTLE_RECORDS) return caller;
+    if (best === undefined || unanswered < best.unanswered()) best = caller;
   }
-  if (best?.unanswered() === 0) return best;
   const processor = state.site.pool.processors.find((one) => one.alive && !state.callers.has(one));
-  if (processor !== undefined) return openCallerOn(state, processor);
-  if (best === undefined) throw problem('processor-busy', 'no processor of the daemon is alive');
-  return best;
+  return processor === undefined ? best : openCallerOn(state, processor);
 }
 
 function openCallerOn(state: State, processor: Processor): Caller {
   const caller = openCaller((listener) => openStream(state, processor, 'host', listener), {
     wantsMore: () => true,
-    onEnd: () => state.callers.delete(processor),
+    onEnd() {
+      clearInterval(watch);
+      state.callers.delete(processor);
+    },
   });
+  const watch = setInterval(() => {
+    if (caller.unanswered() > 0) caller.giveUp(REST_WAIT_MILLIS, tooLate());
+  }, WAIT_LOOK_MILLIS).unref();
   state.callers.set(processor, caller);
   return caller;
 }
 
+function tooLate(): ProblemError {
+  return problem(
+    'processor-busy',
+    `no answer within ${REST_WAIT_MILLIS} ms; the calls may still be executed`,
+  );
+}
+
 async function finish(state: State, end: StreamEnd, graceMillis: number): Promise<void> {
   state.end ??= end;
+  for (const caller of state.callers.values()) caller.submit();
   const streams = openStreams(state);
   const timer = setTimeout(() => {
     for (const stream of streams) stream.cutOff(end);

@@ -57,14 +57,20 @@ export function openJsonStream(
     },
     onMessage(data, isBinary) {
       if (!isBinary) return receive(state, caller, data);
+      caller.submit();
       caller.stream.refuse(`a binary message; the messages of ${JSON_STREAM_PROTOCOL} are text`);
     },
     onDrain() {
       sendAnswers(state);
       caller.stream.resume();
     },
-    onClose: () => caller.stream.close(),
+    onClose: () => end(caller),
   };
+}
+
+function end(caller: Caller): void {
+  caller.submit();
+  caller.stream.close();
 }
 
 function receive(state: State, caller: Caller, data: Buffer): void {
@@ -72,7 +78,7 @@ function receive(state: State, caller: Caller, data: Buffer): void {
   state.inFlight += exchange.entries.length;
   if (state.inFlight > JSON_IN_FLIGHT_MAX) {
     state.socket.close(4413, `more than ${JSON_IN_FLIGHT_MAX} calls unanswered`);
-    return caller.stream.close();
+    return end(caller);
   }
   state.exchanges.push(exchange);
   const records = exchange.entries.flatMap((entry) => ('call' in entry ? [entry.call.record] : []));
