@@ -52,6 +52,12 @@ interface Tally {
   readonly echoLatencies: RecordableHistogram;
 }
 
+/** What is measured together, with what it gave so far. */
+interface Setting {
+  readonly stage: Stage;
+  readonly tally: Tally;
+}
+
 const width = Math.max(...SCENARIOS.map(({ name }) => name.length));
 
 export const rest: Profile = {
@@ -124,30 +130,50 @@ async function measureAll(options: Options): Promise<Tally[]> {
       servers.push(await startServer(kind, options.processors));
     }
     const [hptd, echo] = servers as [Server, Server];
-    const stages: { stage: Stage; tally: Tally }[] = [];
-    for (const scenario of options.scenarios) {
-      for (const connections of options.connections) {
-        const stage = await openStage(scenario, connections, hptd.url);
-        const [latencies, echoLatencies] = [newLatencies(), newLatencies()];
-        const tally = { scenario, connections, hptd: [], echo: [], latencies, echoLatencies };
-        stages.push({ stage, tally });
-      }
-    }
-    const deadline = performance.now() + options.within * 1000;
-    for (let round = 0; round < options.rounds; round++) {
-      for (const { stage, tally } of stages) {
-        if (round > 0 && performance.now() > deadline) break;
-        showProgress(stage, round, options.rounds);
-        const exchanges = await rehearse(stage);
-        tally.hptd.push(await drive(hptd, exchanges, options.seconds, tally.latencies));
-        const echoed = echoOf(exchanges);
-        tally.echo.push(await drive(echo, echoed, options.seconds, tally.echoLatencies));
-      }
-    }
-    return stages.map(({ tally }) => tally);
+    const settings = await openSettings(options, hptd);
+    await measureRounds(settings, hptd, echo, options);
+    return settings.map(({ tally }) => tally);
   } finally {
     clearProgress();
     await Promise.all(servers.map((server) => server.end()));
+  }
+}
+
+async function openSettings(options: Options, daemon: Server): Promise<Setting[]> {
+  const settings: Setting[] = [];
+  for (const scenario of options.scenarios) {
+    for (const connections of options.connections) {
+      const stage = await openStage(scenario, connections, daemon.url);
+      const [latencies, echoLatencies] = [newLatencies(), newLatencies()];
+      const tally = { scenario, connections, hptd: [], echo: [], latencies, echoLatencies };
+      settings.push({ stage, tally });
+    }
+  }
+  return settings;
+}
+
+async function measureRounds(
+  settings: readonly Setting[],
+  hptd: Server,
+  echo: Server,
+  options: Options,
+): Promise<void> {
+  const deadline = performance.now() + options.within * 1000;
+  // Round 0 is thrown away: until then V8 has not compiled what the others run.
+  for (let round = 0; round <= options.rounds; round++) {
+    for (const { stage, tally } of settings) {
+      if (round > 1 && performance.now() > deadline) break;
+      showProgress(stage, round, options.rounds);
+      const kept =
+        round > 0 ? tally : { ...tally, latencies: newLatencies(), echoLatencies: newLatencies() };
+      const exchanges = await rehearse(stage);
+      const figures = await drive(hptd, exchanges, options.seconds, kept.latencies);
+      const echoed = echoOf(exchanges);
+      const echoFigures = await drive(echo, echoed, options.seconds, kept.echoLatencies);
+      if (round === 0) continue;
+      tally.hptd.push(figures);
+      tally.echo.push(echoFigures);
+    }
   }
 }
 
@@ -239,7 +265,7 @@ function tableOf(results: readonly Result[]): string {
 /** A line that follows the measurement, where somebody looks. */
 function showProgress({ scenario, connections }: Stage, round: number, rounds: number): void {
   if (!process.stderr.isTTY) return;
-  const text = `round ${round + 1} of ${rounds}: ${scenario.name}, ${connections} connections`;
+  const text = `${round === 0 ? 'warming up' : `round ${round} of ${rounds}`}: ${scenario.name}, ${connections} connections`;
   process.stderr.write(`\r\u001b[K${text}`);
 }
 
