@@ -6,7 +6,7 @@
  *
  * A stream's frames are buffers outside the heap, dead as soon as they are copied or sent. V8 holds them against the
  * limit of a heap that is small, and marks all of it after each 10 MB of them, which cost half of the daemon's time. All of them
- * are young, so a look at the young objects, which takes a twentieth of that, finds them first. (V8's flag
+ * are young, so a look at the young objects, which is short, finds them first. (V8's flag
  * external-memory-accounted-in-global-limit is no way out: after a guest was created or deleted that limit stays so low
  * that V8 marks without end.)
  */
