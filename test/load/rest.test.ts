@@ -37,9 +37,9 @@ test('--json: figures of every scenario and number of connections', {
     ]),
   );
   for (const row of report.results) {
-    for (const [name, value] of Object.entries(row)) {
+    for (const [name, value] of Object.entries<unknown>(row)) {
       if (name === 'scenario') continue;
-      assert.ok(Number.isFinite(value) && (value as number) >= 0, `${name}: ${value}`);
+      assert.ok(Number.isFinite(value) && (value as number) >= 0, `${name}: ${String(value)}`);
     }
     assert.ok(row.ratio > 0 && row.requestsPerSecond > 0 && row.cpuMicrosPerRequest > 0);
     assert.ok(row.p50 > 0 && row.p50 <= row.p99 && row.p99 <= row.p999);
