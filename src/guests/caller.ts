@@ -99,22 +99,22 @@ export function openCaller(
         setImmediate(submit);
       }
       return new Promise((resolve, reject) => {
-        calls.push({
-          expected: records.length,
-          since: performance.now(),
-          answers: [],
-          resolve,
-          reject,
-        });
+        calls.push(newCall(records.length, resolve, reject));
       });
     },
-    giveUp(afterMillis, reason) {
-      const before = performance.now() - afterMillis;
-      // They stay in the queue: their answers are still to come, and are nobody's.
-      for (const call of calls) if (call.since < before) call.reject(reason);
-    },
+    giveUp: (afterMillis, reason) => rejectOld(calls, afterMillis, reason),
     submit,
   };
+}
+
+function newCall(expected: number, resolve: Call['resolve'], reject: Call['reject']): Call {
+  return { expected, since: performance.now(), answers: [], resolve, reject };
+}
+
+/** They stay in the queue: their answers are still to come, and are nobody's. */
+function rejectOld(calls: readonly Call[], afterMillis: number, reason: ProblemError): void {
+  const before = performance.now() - afterMillis;
+  for (const call of calls) if (call.since < before) call.reject(reason);
 }
 
 /** Writes records from `first` on into FRAME, as many as it holds; `end` is behind the last. */
