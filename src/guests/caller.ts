@@ -56,7 +56,6 @@ export function openCaller(
 
   function submit(): void {
     submitComes = false;
-    if (ended !== undefined) return;
     let first = 0;
     while (first < waiting.length) {
       const { bytes, end } = makeFrame(waiting, first);
@@ -94,10 +93,8 @@ export function openCaller(
       if (records.length === 0) return Promise.resolve([]);
       for (const record of records) waiting.push(record);
       unanswered += records.length;
-      if (!submitComes) {
-        submitComes = true;
-        setImmediate(submit);
-      }
+      if (!submitComes) setImmediate(submit);
+      submitComes = true;
       return new Promise((resolve, reject) => {
         calls.push(newCall(records.length, resolve, reject));
       });
