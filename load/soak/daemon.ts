@@ -4,7 +4,6 @@
  */
 import Fastify from 'fastify';
 import { guestsOn } from '../../src/guests/registry.ts';
-import { countBuffersApart } from '../../src/operations/heap.ts';
 import { listen } from '../../src/operations/listen.ts';
 import { openLog } from '../../src/operations/log.ts';
 import { startPool } from '../../src/processors/pool.ts';
@@ -19,7 +18,6 @@ const LEAK_MIB_PER_SECOND = 30;
 const LEAK_MIB_MAX = 1024;
 const MIB = 1024 * 1024;
 
-countBuffersApart();
 // Every kill is an error in the log; who kills knows.
 const log = openLog('fatal');
 const module = await compileEngine();
