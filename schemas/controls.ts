@@ -5,7 +5,7 @@
 import { control, ptex, word } from './operation.ts';
 import type { Operation } from './operation.ts';
 
-export const CONTROLS: readonly Operation[] = [
+export const CONTROLS = [
   control({
     name: 'HOST_UNMAP',
     opcode: 0x8001,
@@ -178,4 +178,4 @@ export const CONTROLS: readonly Operation[] = [
     ],
     meaning: 'occupancy of a piece of the table, group by group; next is the ptex to go on with',
   }),
-];
+] as const satisfies readonly Operation[];

@@ -4,7 +4,7 @@
 import { avpn, flags, hcall, ptex, word } from './operation.ts';
 import type { Operation } from './operation.ts';
 
-export const HCALLS: readonly Operation[] = [
+export const HCALLS = [
   hcall({
     name: 'H_REMOVE',
     opcode: 0x04,
@@ -102,11 +102,11 @@ export const HCALLS: readonly Operation[] = [
     name: 'H_BULK_REMOVE',
     opcode: 0x124,
     wordsMin: 1,
-    arguments: [0, 1, 2, 3].flatMap((i) => [
+    arguments: ([0, 1, 2, 3] as const).flatMap((i) => [
       word(`tsh${i}`, 'type, selector and ptex of a removal'),
       word(`tsl${i}`, 'its AVPN or mask'),
     ]),
-    results: [0, 1, 2, 3].flatMap((i) => [`tsh${i}`, `tsl${i}`]),
+    results: ['tsh0', 'tsl0', 'tsh1', 'tsl1', 'tsh2', 'tsl2', 'tsh3', 'tsl3'],
     statuses: ['H_SUCCESS', 'H_PARAMETER', 'H_FUNCTION'],
     meaning: 'up to four removals; words that are not given stand for the end marker',
   }),
@@ -116,9 +116,9 @@ export const HCALLS: readonly Operation[] = [
     wordsMin: 2,
     arguments: [
       word('ava', 'AVPN of the 8-page block'),
-      ...[0, 1, 2, 3, 4, 5, 6, 7].map((i) => word(`ts${i}`, 'a removal in the block')),
+      ...([0, 1, 2, 3, 4, 5, 6, 7] as const).map((i) => word(`ts${i}`, 'a removal in the block')),
     ],
-    results: [0, 1, 2, 3, 4, 5, 6, 7].map((i) => `ts${i}`),
+    results: ['ts0', 'ts1', 'ts2', 'ts3', 'ts4', 'ts5', 'ts6', 'ts7'],
     statuses: ['H_SUCCESS', 'H_PARTIAL', 'H_PARAMETER', 'H_FUNCTION'],
     meaning:
       'up to eight removals inside one block of eight pages; busy entries are not waited for',
@@ -161,4 +161,4 @@ export const HCALLS: readonly Operation[] = [
     ],
     meaning: 'move the bolted entries into the prepared table and make it the active one',
   }),
-];
+] as const satisfies readonly Operation[];

@@ -4,8 +4,8 @@
 import type { FlagName } from './flags.ts';
 import type { StatusName } from './statuses.ts';
 
-export interface Argument {
-  readonly name: string;
+export interface Argument<Name extends string = string> {
+  readonly name: Name;
   /** `flags` takes flag names or a word, `ptex` an entry index, `word` any 64-bit value. */
   readonly kind: 'flags' | 'ptex' | 'word';
   readonly meaning: string;
@@ -43,11 +43,15 @@ export const avpn = {
   kind: 'word',
   meaning: 'abbreviated virtual page number, or mask with H_ANDCOND',
 } as const;
-export const word = (name: string, meaning: string): Argument => ({ name, kind: 'word', meaning });
+export const word = <const Name extends string>(name: Name, meaning: string) =>
+  ({ name, kind: 'word', meaning }) as const satisfies Argument<Name>;
 
 type Row = Pick<Operation, 'name' | 'opcode' | 'arguments' | 'meaning'> & Partial<Operation>;
 
-export function hcall(row: Row): Operation {
+/** A row whose type still knows its names, for the types of the client; what it leaves out is filled in. */
+type Filled<Given extends Row> = Omit<Operation, keyof Given> & Given;
+
+export function hcall<const Given extends Row>(row: Given): Filled<Given> {
   return {
     kind: 'hcall',
     wordsMin: row.arguments.length,
@@ -60,6 +64,6 @@ export function hcall(row: Row): Operation {
   };
 }
 
-export function control(row: Row): Operation {
-  return hcall({ kind: 'control', source: 'hptd', ...row });
+export function control<const Given extends Row>(row: Given): Filled<Given> {
+  return hcall<Given>({ kind: 'control', source: 'hptd', ...row });
 }

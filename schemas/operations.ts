@@ -12,7 +12,7 @@ import { CONTROLS } from './controls.ts';
 import { HCALLS } from './hcalls.ts';
 import type { Operation } from './operation.ts';
 
-export { HCALLS };
+export { CONTROLS, HCALLS };
 export type { Argument, Operation } from './operation.ts';
 
 export const OPERATIONS: readonly Operation[] = [...HCALLS, ...CONTROLS];

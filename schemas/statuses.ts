@@ -38,6 +38,6 @@ const NAMES = new Map<number, StatusName>(
 );
 
 /** The status's name, or its decimal number where PAPR gives it none that hptd answers. */
-export function statusName(value: number): string {
-  return NAMES.get(value) ?? String(value);
+export function statusName(value: number): StatusName | `${number}` {
+  return NAMES.get(value) ?? `${value}`;
 }
