@@ -48,6 +48,8 @@ export const DIRTY_FRAMES_MAX = 4096;
 export const MEMORY_WORDS_MAX = 4096;
 /** Data words of one HTAB_WRITE or MEMORY_WRITE: the record's 12-bit word count less its arguments. */
 export const DATA_WORDS_MAX = 4000;
+/** Calls that a client's stream keeps unsent, as they are encoded: 32 times the credits, then the caller must wait. */
+export const CLIENT_WAITING_BYTES_MAX = 16 * 1024 * 1024;
 
 /** Guest memory really kept (`memory: "backed"`) lives in the same 4 GiB as the table. */
 export const BACKED_RAM_BYTES_MAX = 1024 * 1024 * 1024;

@@ -11,6 +11,7 @@ const opening = {
   role: z.enum(['guest', 'host']).describe('host: control records are answered too'),
   processor: z.int().min(0).describe('the processor that answers this stream'),
   order: z.int().min(0).describe("log2 of the table's bytes; 0: no table"),
+  createdAt: z.string().describe('tells a guest from a later one of the same name'),
 };
 
 export const binaryHello = z.object({
@@ -41,20 +42,27 @@ export type BinaryHello = z.output<typeof binaryHello>;
 export type JsonHello = z.output<typeof jsonHello>;
 export type Hello = z.output<typeof hello>;
 
-/** Codes with which the daemon closes a stream, and what each asks of the client. */
+/** Codes with which the daemon closes a stream, what each asks of the client, and where connecting again makes sense. */
 export const CLOSE_CODES = [
-  { code: 1009, meaning: 'a frame was longer than the limit', advice: 'send smaller frames' },
-  { code: 1012, meaning: 'the daemon shuts down', advice: 'connect again later' },
-  { code: 4400, meaning: 'a frame was malformed', advice: 'mend the client' },
-  { code: 4408, meaning: 'pings were not answered', advice: 'connect again' },
-  { code: 4410, meaning: 'the guest was deleted', advice: 'create it again' },
+  {
+    code: 1009,
+    again: false,
+    meaning: 'a frame was longer than the limit',
+    advice: 'send smaller frames',
+  },
+  { code: 1012, again: true, meaning: 'the daemon shuts down', advice: 'connect again later' },
+  { code: 4400, again: false, meaning: 'a frame was malformed', advice: 'mend the client' },
+  { code: 4408, again: true, meaning: 'pings were not answered', advice: 'connect again' },
+  { code: 4410, again: false, meaning: 'the guest was deleted', advice: 'create it again' },
   {
     code: 4413,
+    again: false,
     meaning: 'more was in flight than credits allow',
     advice: 'wait for answers before sending more',
   },
   {
     code: 4500,
+    again: false,
     meaning: 'the guest failed',
     advice: "see the daemon's log, then delete the guest",
   },

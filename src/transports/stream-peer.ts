@@ -28,6 +28,7 @@ export function opening(guest: Guest, role: Role, stream: GuestStream) {
     role,
     processor: stream.processor,
     order: guest.status().order,
+    createdAt: guest.createdAt.toISOString(),
   } as const;
 }
 

@@ -18,7 +18,7 @@ const PER_FRAME = Math.floor(FRAME_BYTES_MAX / 24);
 
 test('the hello says who answers, and what the limits are', async () => {
   const { hello, socket } = await connect(daemon.address('g', '?role=host'));
-  const { processor, version, ...rest } = hello;
+  const { processor, version, createdAt, ...rest } = hello;
   assert.deepEqual(rest, {
     type: 'hello',
     protocol: 'hptd.v1',
@@ -29,6 +29,8 @@ test('the hello says who answers, and what the limits are', async () => {
   });
   assert.ok(processor === 0 || processor === 1);
   assert.match(version, /^\d+\.\d+\.\d+$/);
+  const shown = await fetch(`${daemon.url}/v1/guests/g`);
+  assert.equal(((await shown.json()) as { createdAt: string }).createdAt, createdAt);
   socket.terminate();
 });
 
