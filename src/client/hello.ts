@@ -5,6 +5,7 @@
 import type { IncomingMessage } from 'node:http';
 import type { WebSocket } from 'ws';
 import { type BinaryHello, binaryHello } from '../../schemas/stream.ts';
+import { deferred } from './deferred.ts';
 import { ProtocolError, StreamEndedError } from './errors.ts';
 import { collect, problemOf, unavailable } from './problems.ts';
 
@@ -13,13 +14,13 @@ import { collect, problemOf, unavailable } from './problems.ts';
  * is silent until it is asked, so the caller has time to set its own.
  */
 export async function awaitHello(socket: WebSocket, millis: number): Promise<BinaryHello> {
-  const outcome = Promise.withResolvers<BinaryHello>();
+  const outcome = deferred<BinaryHello>();
   const timer = setTimeout(() => {
     outcome.reject(unavailable(socket.url, new Error(`no hello within ${millis} ms`)));
   }, millis);
   const listeners = {
     message: (data: Buffer, isBinary: boolean) => {
-      outcome.resolve(Promise.try(() => parseHello(data, isBinary)));
+      outcome.resolve(parseHello(data, isBinary));
     },
     'unexpected-response': (_request: unknown, response: IncomingMessage) => {
       outcome.resolve(refused(response));
@@ -41,7 +42,8 @@ export async function awaitHello(socket: WebSocket, millis: number): Promise<Bin
   }
 }
 
-function parseHello(data: Buffer, isBinary: boolean): BinaryHello {
+/** Async, so that what is wrong with it rejects: a throw in a socket's listener would end the process. */
+async function parseHello(data: Buffer, isBinary: boolean): Promise<BinaryHello> {
   if (isBinary) throw new ProtocolError('the first message of the stream was not a hello');
   const checked = binaryHello.safeParse(JSON.parse(data.toString()));
   if (!checked.success) {

@@ -2,7 +2,7 @@
  * One hcall stream (`hptd.v1`, docs/stream.md) from the client's side. Used by the CLI, by tests and by load drivers.
  *
  * Frames go out as the caller encoded them and answers are handed on as they came, so that millions of hcalls a
- * second cost no allocation each; calls.ts offers the comfortable form on top. The stream keeps the credits: a frame
+ * second cost no allocation each; guest-stream.ts offers the comfortable form on top. The stream keeps the credits: a frame
  * that does not fit yet waits, in order, and `sendFrame` gives a promise to wait for.
  */
 import { WebSocket } from 'ws';
@@ -10,6 +10,7 @@ import { HEADER_BYTES } from '../../schemas/records.ts';
 import { type BinaryHello, STREAM_PROTOCOL } from '../../schemas/stream.ts';
 import { isLocal } from './address.ts';
 import { type Credits, openCredits, settle, spend } from './credits.ts';
+import { deferred } from './deferred.ts';
 import { ProtocolError, StreamEndedError } from './errors.ts';
 import { awaitHello } from './hello.ts';
 
@@ -96,7 +97,7 @@ function openStream(socket: WebSocket, hello: BinaryHello, silenceMillis: number
     lively: false,
     failure: undefined,
   };
-  const ended = Promise.withResolvers<StreamEndedError>();
+  const ended = deferred<StreamEndedError>();
   const watch = watchSilence(state, silenceMillis);
   socket.on('message', (data: Buffer, isBinary: boolean) => receive(state, data, isBinary));
   // The close event follows and tells more.

@@ -19,6 +19,8 @@ export interface FakeOptions {
   /** Records in a frame of answers; frames of requests are cut up by it. */
   readonly answersPerFrame?: number;
   readonly hello?: (text: string) => string | Buffer;
+  /** When the guest was created, asked at each connection. */
+  readonly createdAt?: () => string;
   /** Answers REST; undefined: as a daemon that has every guest. */
   readonly rest?: (
     method: string,
@@ -32,6 +34,8 @@ export interface FakeDaemon {
   /** What the client did that a daemon would not stand. */
   readonly faults: string[];
   readonly requests: string[];
+  /** Every record of every stream, in the order of its coming. */
+  readonly received: FakeRequest[];
   frames: number;
   /** The most bytes that were unanswered at once, as credits count them. */
   mostInFlight: number;
@@ -61,6 +65,7 @@ export async function startFakeDaemon(options: FakeOptions = {}): Promise<FakeDa
     url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
     faults: [],
     requests: [],
+    received: [],
     frames: 0,
     mostInFlight: 0,
     sockets: sockets.clients,
@@ -88,6 +93,7 @@ export async function startFakeDaemon(options: FakeOptions = {}): Promise<FakeDa
       role,
       processor: 0,
       order: 18,
+      createdAt: options.createdAt?.() ?? '2026-01-01T00:00:00.000Z',
       limits,
     });
     socket.send(options.hello?.(text) ?? text);
@@ -134,6 +140,7 @@ function serveStream(
     if (data.length > limits.frameBytes) daemon.faults.push(`a frame of ${data.length} bytes`);
     if (inFlight > limits.creditBytes) daemon.faults.push(`${inFlight} bytes in flight`);
     for (const request of requests) {
+      daemon.received.push(request);
       answers.push({
         tag: request.tag,
         ...(options.answer?.(request) ?? { status: 0, words: [] }),
