@@ -4,19 +4,23 @@
  */
 import { complain, print } from '../src/cli/output.ts';
 import { unknownWord } from '../src/cli/suggest.ts';
+import { check } from './check.ts';
 import { contention } from './contention.ts';
 import { engine } from './engine.ts';
 import { oversubscription } from './oversubscription.ts';
 import { EXIT, UsageError, type Profile } from './profile.ts';
 import { replay } from './replay.ts';
+import { report } from './report.ts';
 import { rest } from './rest.ts';
 import { soak } from './soak.ts';
 
 const PROFILES: readonly Profile[] = [engine, contention, oversubscription, rest, replay, soak];
+/** They run profiles and are called as those are. */
+const COMMANDS: readonly Profile[] = [...PROFILES, check, report];
 
 function overview(): string {
-  const width = Math.max(...PROFILES.map(({ name }) => name.length));
-  const rows = PROFILES.map(({ name, summary }) => `  ${name.padEnd(width)}  ${summary}`);
+  const width = Math.max(...COMMANDS.map(({ name }) => name.length));
+  const rows = COMMANDS.map(({ name, summary }) => `  ${name.padEnd(width)}  ${summary}`);
   return `Load drivers of hptd: measure on this machine, print a table or one JSON object, and end.
 
 usage: npm run -s load -- PROFILE [--json] [OPTIONS]
@@ -32,9 +36,9 @@ async function run([name, ...words]: readonly string[]): Promise<number> {
     return EXIT.ok;
   }
   if (name === undefined) throw new UsageError('which profile?');
-  const profile = PROFILES.find((row) => row.name === name);
+  const profile = COMMANDS.find((row) => row.name === name);
   if (profile === undefined) {
-    const known = PROFILES.map((row) => row.name);
+    const known = COMMANDS.map((row) => row.name);
     throw new UsageError(unknownWord('profile', name, known));
   }
   if (words.includes('--help') || words.includes('-h')) {

@@ -1,0 +1,96 @@
+/** `check`: measures what budgets.json promises and says which promises are not kept. */
+import { complain, paint, print, printJson, table } from '../src/cli/output.ts';
+import {
+  type Budgets,
+  judge,
+  type Judgement,
+  readBudgets,
+  type Verdict,
+} from './budgets/budgets.ts';
+import { machine } from './machine.ts';
+import { EXIT, parseOptions, type Profile } from './profile.ts';
+import { type Outcome, runProfile } from './run-profile.ts';
+
+/** Above it the machine did something else too. */
+const SPREAD_MAX = 0.2;
+
+const WORDS: Record<Verdict, string> = {
+  ambition: 'ambition',
+  must: 'must',
+  short: 'SHORT',
+  unmeasured: 'not measured',
+};
+
+export const check: Profile = {
+  name: 'check',
+  summary: 'the budgets of load/budgets.json: which figures fall short',
+  help: `Runs the profiles that load/budgets.json names, about three minutes, and compares their figures with the budgets.
+Exit code 1: a figure falls short of its "must", or could not be measured.
+
+  --json              one JSON object instead of the table`,
+  run,
+};
+
+async function run(words: readonly string[]): Promise<number> {
+  const { json } = parseOptions(words, { json: { type: 'boolean', default: false } });
+  const judgements = await measureBudgets(readBudgets());
+  if (json) printJson({ profile: 'check', machine: machine(), results: judgements });
+  else print(tableOf(judgements));
+  const broken = judgements.filter(
+    ({ verdict }) => verdict === 'short' || verdict === 'unmeasured',
+  );
+  for (const one of broken) complain(complaintOf(one));
+  return broken.length === 0 ? EXIT.ok : EXIT.failed;
+}
+
+export async function measureBudgets({ runs, budgets }: Budgets): Promise<Judgement[]> {
+  const outcomes = new Map<string, Outcome>();
+  for (const [name, words] of Object.entries(runs)) {
+    outcomes.set(name, await runProfile(words.split(' ')));
+  }
+  return budgets.map((budget) => judge(budget, outcomes));
+}
+
+function complaintOf({
+  name,
+  figure,
+  must,
+  better,
+  verdict,
+  spread,
+  because,
+  commands,
+}: Judgement): string {
+  const again = commands.map((command) => `  ${command}`).join('\n');
+  if (verdict === 'unmeasured') return `not measured: ${name}: ${because}\n${again}`;
+  const busy =
+    spread !== null && spread > SPREAD_MAX
+      ? ` (spread ${spread}: the machine did something else too, measure again)`
+      : '';
+  const bound = better === 'lower' ? 'at most' : 'at least';
+  return `short: ${name}: ${figure}, ${bound} ${must} was promised${busy}\n${again}`;
+}
+
+function tableOf(judgements: readonly Judgement[]): string {
+  const columns = [
+    { title: 'budget' },
+    { title: 'figure', right: true },
+    { title: 'must', right: true },
+    { title: 'ambition', right: true },
+    { title: 'spread', right: true },
+    { title: 'reached' },
+  ];
+  const rows = judgements.map(({ name, figure, must, ambition, better, spread, verdict }) => {
+    const sign = better === 'lower' ? '<=' : '>=';
+    const colour = verdict === 'ambition' || verdict === 'must' ? 'green' : 'red';
+    return [
+      name,
+      figure === null ? '-' : `${figure}`,
+      `${sign} ${must}`,
+      `${sign} ${ambition}`,
+      spread === null ? '-' : spread.toFixed(2),
+      paint(colour, WORDS[verdict]),
+    ];
+  });
+  return table(columns, rows);
+}

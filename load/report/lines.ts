@@ -1,0 +1,45 @@
+/** From a profile's rows to the points of a plot. */
+import type { Json } from '../run-profile.ts';
+import type { Plot } from './sections.ts';
+
+export interface Point {
+  readonly x: string | number;
+  readonly y: number;
+  /** How far its rounds lay apart. */
+  readonly spread: number | undefined;
+}
+
+export interface Line {
+  readonly label: string;
+  readonly isYardstick: boolean;
+  readonly points: readonly Point[];
+}
+
+/** A line for each series, and for each part that `split` finds. What was not measured (null) is left out. */
+export function linesOf(
+  { where = () => true, split = () => '', x, series }: Plot,
+  rows: readonly Json[],
+): Line[] {
+  const parts = Map.groupBy(rows.filter(where), split);
+  return series
+    .flatMap(({ field, label, isYardstick = false }) =>
+      [...parts].map(([part, members]) => ({
+        label: [part, label].filter((word) => word !== '').join(' '),
+        isYardstick,
+        points: members.flatMap((row) => {
+          const value = row[field];
+          if (typeof value !== 'number') return [];
+          const spread = typeof row['spread'] === 'number' ? row['spread'] : undefined;
+          return [{ x: placeOf(row[x.field]), y: value, spread: isYardstick ? undefined : spread }];
+        }),
+      })),
+    )
+    .filter(({ points }) => points.length > 0);
+}
+
+/** Numbers have a place on an axis; anything else is a name, of a file its last part. */
+function placeOf(value: unknown): string | number {
+  return typeof value === 'number'
+    ? value
+    : String(value).replace(/^.*\//, '').replace('.jsonl.gz', '');
+}
