@@ -71,7 +71,7 @@ function runOf(text: string): string {
 export function valuesAt(json: Json, path: string): number[] {
   let found: unknown[] = [json];
   for (const [, name, filters] of path.matchAll(/\.?([\w-]+)((?:\[[^\]]*\])*)/g)) {
-    found = found.map((one) => (one as Json | null)?.[name!]);
+    found = found.flat().map((one) => (one as Json | null)?.[name!]);
     for (const [, key, value] of filters!.matchAll(/\[(\w+)=([^\]]*)\]/g)) {
       found = found.flat().filter((row) => String((row as Json | null)?.[key!]) === value);
     }

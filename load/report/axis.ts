@@ -1,6 +1,6 @@
 /** Scales, their marks, and numbers as people read them. Pure functions. */
 
-export type ScaleKind = 'linear' | 'log' | 'log2';
+export type ScaleKind = 'linear' | 'log';
 
 export interface Scale {
   /** From a value to a place between 0 and 1. */
@@ -8,22 +8,27 @@ export interface Scale {
   readonly ticks: readonly number[];
 }
 
-/** A linear scale begins at 0 if `fromZero`, so that lengths can be compared. */
-export function scaleOf(values: readonly number[], kind: ScaleKind, fromZero: boolean): Scale {
-  const positive = kind === 'linear' ? values : values.filter((value) => value > 0);
-  const [least, most] = [Math.min(...positive), Math.max(...positive)];
-  if (kind === 'linear') return linear(fromZero ? Math.min(0, least) : least, most);
-  return logarithmic(least, most, kind === 'log2' ? 2 : 10, kind === 'log');
+/** For figures: round marks that span the values, from 0 on if linear, so that lengths can be compared. */
+export function figureScale(values: readonly number[], kind: ScaleKind): Scale {
+  return kind === 'log'
+    ? logarithmic(values.filter((value) => value > 0))
+    : linear(Math.max(...values));
 }
 
-function linear(least: number, most: number): Scale {
-  const step = niceStep((most - least) / 5 || 1);
-  const first = Math.floor(least / step) * step;
-  const last = Math.max(first + step, Math.ceil(most / step - 1e-9) * step);
-  const count = Math.round((last - first) / step);
+/** For what was chosen: the values themselves are the marks, the outer ones at the ends. */
+export function choiceScale(values: readonly number[], kind: ScaleKind): Scale {
+  const place = kind === 'log' ? Math.log : (value: number): number => value;
+  const ticks = [...new Set(values)].toSorted((a, b) => a - b);
+  const [first, last] = [place(ticks[0]!), place(ticks.at(-1)!)];
+  return { at: (value) => (first === last ? 0.5 : (place(value) - first) / (last - first)), ticks };
+}
+
+function linear(most: number): Scale {
+  const step = niceStep(most / 5 || 1);
+  const count = Math.max(1, Math.ceil(most / step - 1e-9));
   return {
-    at: (value) => (value - first) / (last - first),
-    ticks: Array.from({ length: count + 1 }, (_, i) => Number((first + i * step).toPrecision(12))),
+    at: (value) => value / (count * step),
+    ticks: Array.from({ length: count + 1 }, (_, i) => Number((i * step).toPrecision(12))),
   };
 }
 
@@ -33,21 +38,13 @@ function niceStep(about: number): number {
   return [1, 2, 2.5, 5, 10].map((step) => step * power).find((step) => step >= about * 0.999)!;
 }
 
-/** Whole powers at both ends where `whole`, so that the last mark is above the last point. */
-function logarithmic(least: number, most: number, base: number, whole: boolean): Scale {
-  const log = (value: number): number => Math.log(value) / Math.log(base);
-  const first = whole ? Math.floor(log(least) + 1e-9) : log(least);
-  const last = whole ? Math.max(first + 1, Math.ceil(log(most) - 1e-9)) : log(most);
-  const powers: number[] = [];
-  for (let power = Math.ceil(first - 1e-9); power <= last + 1e-9; power++)
-    powers.push(base ** power);
-  return { at: (value) => (log(value) - first) / (last - first || 1), ticks: thinned(powers) };
-}
-
-/** Every mark, or every second or third, so that they do not touch. */
-function thinned(ticks: readonly number[]): number[] {
-  const every = Math.ceil(ticks.length / 13);
-  return ticks.filter((_, i) => i % every === 0);
+function logarithmic(values: readonly number[]): Scale {
+  const first = Math.floor(Math.log10(Math.min(...values)) + 1e-9);
+  const last = Math.max(first + 1, Math.ceil(Math.log10(Math.max(...values)) - 1e-9));
+  return {
+    at: (value) => (Math.log10(value) - first) / (last - first),
+    ticks: Array.from({ length: last - first + 1 }, (_, i) => 10 ** (first + i)),
+  };
 }
 
 const SUFFIXES = [

@@ -3,8 +3,9 @@ import type { Judgement } from '../budgets/budgets.ts';
 import type { Machine } from '../machine.ts';
 import type { Json } from '../run-profile.ts';
 import { short } from './axis.ts';
+import { barsSvg } from './bars.ts';
 import { type Line, linesOf } from './lines.ts';
-import { escaped, svgOf } from './plot.ts';
+import { curvesSvg, escaped } from './plot.ts';
 import type { Plot, Section } from './sections.ts';
 import { STYLE } from './style.ts';
 
@@ -118,7 +119,8 @@ function figureOf(plot: Plot, lines: readonly Line[]): string {
   const says = `<h3>${escaped(plot.title)}</h3><p>${escaped(plot.says)}</p>`;
   if (lines.length === 0)
     return `<figure>${says}<p class="failure">Nothing was measured.</p></figure>`;
-  const picture = plot.kind === 'table' ? '' : svgOf(plot, lines);
+  const draw = { lines: curvesSvg, bars: barsSvg, table: () => '' }[plot.kind];
+  const picture = draw(plot, lines);
   return `<figure>${says}${picture}${tableOf(plot, lines)}</figure>`;
 }
 

@@ -1,5 +1,5 @@
-/** Plots as SVG text. Colours come from the page (--line-0 and so on), so that they follow its light or dark. */
-import { type Scale, scaleOf, short } from './axis.ts';
+/** Curves as SVG text. Colours come from the page (--line-0 and so on), so that they follow its light or dark. */
+import { choiceScale, figureScale, type Scale, short } from './axis.ts';
 import type { Line } from './lines.ts';
 import type { Plot } from './sections.ts';
 
@@ -9,8 +9,8 @@ const LEFT = 74;
 const TOP = 34;
 const BOTTOM = 52;
 const LABEL_HEIGHT = 16;
-const LETTER_WIDTH = 6.9;
-const COLOURS = 6;
+const LETTER_WIDTH = 7.6;
+export const COLOURS = 6;
 
 export function escaped(text: string): string {
   return text
@@ -26,36 +26,28 @@ interface Frame {
   readonly y: (value: number) => number;
 }
 
-export function svgOf(plot: Plot, lines: readonly Line[]): string {
+/** Curves over an axis of numbers, each named at its end. */
+export function curvesSvg(plot: Plot, lines: readonly Line[]): string {
   const all = lines.flatMap(({ points }) => points);
-  const y = scaleOf(
+  const x = choiceScale(
+    all.map((point) => Number(point.x)),
+    plot.x.scale ?? 'linear',
+  );
+  const y = figureScale(
     all.map((point) => point.y),
     plot.y.scale ?? 'linear',
-    true,
   );
-  const labels = plot.kind === 'lines' ? Math.max(...lines.map(({ label }) => label.length)) : 0;
-  const right = WIDTH - 22 - labels * LETTER_WIDTH;
-  const toY = (value: number): number => HEIGHT - BOTTOM - y.at(value) * (HEIGHT - BOTTOM - TOP);
-  const names = [...new Set(all.map((point) => point.x))];
-  const isBars = plot.kind === 'bars';
-  const x = isBars
-    ? undefined
-    : scaleOf(
-        names.filter((name) => typeof name === 'number'),
-        plot.x.scale ?? 'linear',
-        false,
-      );
-  const toX = (value: string | number): number =>
-    LEFT + (right - LEFT) * (x?.at(Number(value)) ?? (names.indexOf(value) + 0.5) / names.length);
-  const frame = { right, x: toX, y: toY };
-  const body = isBars
-    ? bars(lines, frame, names)
-    : lines.map((line, i) => curve(line, i, frame)).join('');
+  const right = WIDTH - 22 - Math.max(...lines.map(({ label }) => label.length)) * LETTER_WIDTH;
+  const frame = {
+    right,
+    x: (value: string | number) => LEFT + x.at(Number(value)) * (right - LEFT),
+    y: (value: number) => HEIGHT - BOTTOM - y.at(value) * (HEIGHT - BOTTOM - TOP),
+  };
   return `<svg viewBox="0 0 ${WIDTH} ${HEIGHT}" role="img" aria-label="${escaped(plot.title)}">
-${yAxis(plot, y, frame)}${xAxis(plot, x?.ticks ?? names, frame)}${body}${isBars ? legend(lines) : endLabels(lines, frame)}</svg>`;
+${yAxis(plot, y, frame)}${xAxis(plot, x.ticks, frame)}${lines.map((line, i) => curve(line, i, frame)).join('')}${endLabels(lines, frame)}</svg>`;
 }
 
-function withUnit(title: string, unit: string): string {
+export function withUnit(title: string, unit: string): string {
   return unit === '' ? title : `${title} (${unit})`;
 }
 
@@ -69,13 +61,12 @@ function yAxis({ y: { title, unit } }: Plot, scale: Scale, { right, y }: Frame):
 
 function xAxis(
   { x: { title, unit } }: Plot,
-  ticks: readonly (string | number)[],
+  ticks: readonly number[],
   { right, x }: Frame,
 ): string {
   const base = HEIGHT - BOTTOM;
   const marks = ticks.map((tick) => {
-    const text = typeof tick === 'number' ? short(tick) : tick;
-    return `<line class="mark" x1="${x(tick)}" x2="${x(tick)}" y1="${base}" y2="${base + 5}"/><text class="tick" x="${x(tick)}" y="${base + 19}" text-anchor="middle">${escaped(text)}</text>`;
+    return `<line class="mark" x1="${x(tick)}" x2="${x(tick)}" y1="${base}" y2="${base + 5}"/><text class="tick" x="${x(tick)}" y="${base + 19}" text-anchor="middle">${short(tick)}</text>`;
   });
   return `<line class="base" x1="${LEFT}" x2="${right}" y1="${base}" y2="${base}"/>${marks.join('')}<text class="axis" x="${(LEFT + right) / 2}" y="${HEIGHT - 10}" text-anchor="middle">${escaped(withUnit(title, unit))}</text>`;
 }
@@ -113,36 +104,5 @@ function endLabels(lines: readonly Line[], { right, y }: Frame): string {
       ({ line, index, at }) =>
         `<text class="name" style="--colour:var(--line-${index % COLOURS})" x="${right + 10}" y="${(at + 4).toFixed(1)}">${escaped(line.label)}</text>`,
     )
-    .join('');
-}
-
-function bars(
-  lines: readonly Line[],
-  { right, x, y }: Frame,
-  names: readonly (string | number)[],
-): string {
-  const room = ((right - LEFT) / names.length) * 0.7;
-  const width = Math.min(60, room / lines.length);
-  return lines
-    .flatMap((line, i) =>
-      line.points.map((point) => {
-        const left = x(point.x) + (i - lines.length / 2) * width + 1;
-        const top = y(point.y);
-        return `<rect class="bar" style="--colour:var(--line-${i % COLOURS})" x="${left.toFixed(1)}" y="${top.toFixed(1)}" width="${(width - 2).toFixed(1)}" height="${(HEIGHT - BOTTOM - top).toFixed(1)}"><title>${escaped(line.label)}: ${short(point.y)}</title></rect><text class="value" x="${(left + width / 2 - 1).toFixed(1)}" y="${(top - 5).toFixed(1)}" text-anchor="middle">${short(point.y)}</text>`;
-      }),
-    )
-    .join('');
-}
-
-function legend(lines: readonly Line[]): string {
-  if (lines.length < 2) return '';
-  let x = WIDTH - 22;
-  return lines
-    .map((line, i) => ({ line, i }))
-    .toReversed()
-    .map(({ line, i }) => {
-      x -= line.label.length * LETTER_WIDTH + 24;
-      return `<rect class="bar" style="--colour:var(--line-${i})" x="${x}" y="7" width="10" height="10"/><text class="tick" x="${x + 15}" y="16">${escaped(line.label)}</text>`;
-    })
     .join('');
 }

@@ -9,8 +9,8 @@ export interface Axis {
   readonly field: string;
   readonly title: string;
   readonly unit: string;
-  /** log2: powers of two have equal distances; log: powers of ten. Default: linear. */
-  readonly scale?: 'linear' | 'log' | 'log2';
+  /** log: equal factors have equal distances. Default: linear. */
+  readonly scale?: 'linear' | 'log';
 }
 
 export interface Series {
@@ -121,7 +121,7 @@ export const SECTIONS: readonly Section[] = [
         says: 'More is better. No socket: what a batch saves here is the switch between records and rings.',
         kind: 'lines',
         split: (row) => `order ${text(row, 'order')}`,
-        x: { field: 'batch', title: 'hcalls in a frame', unit: '', scale: 'log2' },
+        x: { field: 'batch', title: 'hcalls in a frame', unit: '', scale: 'log' },
         y: rate,
         series: [{ field: 'hcallsPerSecond', label: '' }],
       },
@@ -138,7 +138,7 @@ export const SECTIONS: readonly Section[] = [
         kind: 'lines',
         split: (row) =>
           `${text(row, 'connections')} connection${row['connections'] === 1 ? '' : 's'}`,
-        x: { field: 'batch', title: 'hcalls in a frame', unit: '', scale: 'log2' },
+        x: { field: 'batch', title: 'hcalls in a frame', unit: '', scale: 'log' },
         y: { ...rate, scale: 'log' },
         series: [
           { field: 'hcallsPerSecond', label: 'hptd' },
@@ -150,7 +150,7 @@ export const SECTIONS: readonly Section[] = [
         says: 'Less is better.',
         kind: 'lines',
         where: (row) => row['connections'] === 1,
-        x: { field: 'batch', title: 'hcalls in a frame', unit: '', scale: 'log2' },
+        x: { field: 'batch', title: 'hcalls in a frame', unit: '', scale: 'log' },
         y: { title: 'processor time', unit: 'µs per hcall', scale: 'log' },
         series: [
           { field: 'serverCpuMicrosPerHcall', label: 'hptd' },
@@ -193,7 +193,7 @@ export const SECTIONS: readonly Section[] = [
           field: 'connections',
           title: 'connections, each one request at a time',
           unit: '',
-          scale: 'log2',
+          scale: 'log',
         },
         y: { title: 'requests a second over the echo', unit: '×' },
         series: [{ field: 'ratio', label: '' }],
@@ -207,7 +207,7 @@ export const SECTIONS: readonly Section[] = [
           field: 'connections',
           title: 'connections, each one request at a time',
           unit: '',
-          scale: 'log2',
+          scale: 'log',
         },
         y: micros,
         series: [...percentiles, { field: 'echoP50', label: 'echo p50', isYardstick: true }],
@@ -259,7 +259,7 @@ export const SECTIONS: readonly Section[] = [
         says: 'More is better. hptd gives its core away when it has looked for a while; the other way looks on.',
         kind: 'lines',
         split: (row) => `${text(row, 'waiting')}, groups: ${text(row, 'groups')}`,
-        x: { field: 'processors', title: 'processors', unit: '', scale: 'log2' },
+        x: { field: 'processors', title: 'processors', unit: '', scale: 'log' },
         y: rate,
         series: [{ field: 'hcallsPerSecond', label: '' }],
       },

@@ -1,0 +1,109 @@
+/** Budgets: where figures are looked up, what is made of them, and that the file's own are sound. */
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import {
+  type Budget,
+  judge,
+  parseBudgets,
+  readBudgets,
+  valuesAt,
+} from '../../load/budgets/budgets.ts';
+import type { Json, Outcome } from '../../load/run-profile.ts';
+
+const ENGINE = {
+  profile: 'engine',
+  results: [
+    { mix: 'insert+remove', order: 18, contended: false, ratio: 2, rate: 10, spread: 0.1 },
+    { mix: 'insert+remove', order: 18, contended: true, ratio: 3, rate: 15, spread: 0.4 },
+    { mix: 'full', order: 18, contended: false, ratio: null, rate: 7, spread: 0 },
+  ],
+};
+
+const outcomes = (json: Json | undefined = ENGINE, failure?: string) =>
+  new Map<string, Outcome>([['engine', { command: 'run engine', json, failure }]]);
+const budget = (changes: Partial<Budget>): Budget => ({
+  name: 'n',
+  figure: 'engine:results[mix=insert+remove][contended=false].ratio',
+  spread: [],
+  better: 'lower',
+  must: 3,
+  ambition: 1,
+  because: 'reasons',
+  ...changes,
+});
+const verdict = (changes: Partial<Budget>) => judge(budget(changes), outcomes()).verdict;
+
+test('figures are found by names and filters', () => {
+  const at = (path: string) => valuesAt(ENGINE, path);
+  assert.deepEqual(at('results.rate'), [10, 15, 7]);
+  assert.deepEqual(at('results[mix=insert+remove].rate'), [10, 15]);
+  assert.deepEqual(at('results[mix=insert+remove][contended=true].rate'), [15]);
+  assert.deepEqual(at('results[order=24].rate'), []);
+  assert.deepEqual(at('results[mix=full].ratio'), [], 'null is no figure');
+  assert.deepEqual(at('nothing.here'), []);
+  assert.deepEqual(valuesAt({ a: { b: 5 } }, 'a.b'), [5]);
+});
+
+test('lower or higher is better, and a figure on the line reaches it', () => {
+  assert.equal(verdict({}), 'must');
+  assert.equal(verdict({ must: 2, ambition: 2 }), 'ambition');
+  assert.equal(verdict({ must: 1.99 }), 'short');
+  assert.equal(verdict({ better: 'higher', must: 2, ambition: 2.01 }), 'must');
+  assert.equal(verdict({ better: 'higher', must: 2.01, ambition: 3 }), 'short');
+  assert.equal(verdict({ better: 'higher', must: 1, ambition: 2 }), 'ambition');
+});
+
+test('of several figures the worst counts', () => {
+  const figure = 'engine:results[mix=insert+remove].ratio';
+  assert.equal(judge(budget({ figure }), outcomes()).figure, 3);
+  assert.equal(judge(budget({ figure, better: 'higher' }), outcomes()).figure, 2);
+});
+
+test('a figure over another, with the greatest spread of both', () => {
+  const judged = judge(
+    budget({
+      figure: 'engine:results[contended=true].rate',
+      over: 'engine:results[mix=insert+remove][contended=false].rate',
+      spread: ['engine:results[contended=true].spread', 'engine:results[mix=full].spread'],
+      better: 'higher',
+      must: 1.5,
+      ambition: 1.9,
+    }),
+    outcomes(),
+  );
+  assert.deepEqual(
+    [judged.figure, judged.spread, judged.verdict, judged.commands],
+    [1.5, 0.4, 'must', ['run engine']],
+  );
+});
+
+test('what was not measured is not kept, and says why', () => {
+  const missing = judge(budget({ figure: 'engine:results[order=24].ratio' }), outcomes());
+  assert.deepEqual([missing.figure, missing.verdict], [null, 'unmeasured']);
+  assert.match(missing.because, /order=24.* is not there/);
+  const failed = judge(
+    budget({}),
+    new Map([['engine', { command: 'c', json: undefined, failure: 'exit code 70' }]]),
+  );
+  assert.deepEqual([failed.verdict, failed.because], ['unmeasured', 'exit code 70']);
+  assert.equal(judge(budget({}), new Map()).verdict, 'unmeasured');
+});
+
+test('a file that is none is refused', () => {
+  const text = (changes: Partial<Budget>) =>
+    JSON.stringify({ runs: { engine: 'engine' }, budgets: [budget(changes)] });
+  assert.equal(parseBudgets(text({})).budgets.length, 1);
+  assert.throws(() => parseBudgets(text({ figure: 'stream:p50' })), /there is no run stream/);
+  assert.throws(() => parseBudgets(text({ over: 'rest:p50' })), /there is no run rest/);
+  assert.throws(() => parseBudgets(text({ figure: 'results.p50' })), /RUN:PATH/);
+  assert.throws(() => parseBudgets(text({ better: 'bigger' as 'lower' })));
+});
+
+test("the project's own budgets: an ambition is never less than what must be", () => {
+  const { runs, budgets } = readBudgets();
+  for (const { name, better, must, ambition } of budgets) {
+    assert.ok(better === 'lower' ? ambition <= must : ambition >= must, name);
+  }
+  const used = budgets.map(({ figure }) => figure.slice(0, figure.indexOf(':')));
+  assert.deepEqual(new Set(used), new Set(Object.keys(runs)), 'a run that no budget needs');
+});
