@@ -11,7 +11,10 @@ const opening = {
   role: z.enum(['guest', 'host']).describe('host: control records are answered too'),
   processor: z.int().min(0).describe('the processor that answers this stream'),
   order: z.int().min(0).describe("log2 of the table's bytes; 0: no table"),
-  createdAt: z.string().describe('tells a guest from a later one of the same name'),
+  createdAt: z
+    .string()
+    .optional()
+    .describe('tells a guest from a later one of the same name; absent: there is no guest behind it'),
 };
 
 export const binaryHello = z.object({

@@ -8,6 +8,9 @@ export interface Scale {
   readonly ticks: readonly number[];
 }
 
+/** More marks would touch each other. */
+const CHOICES_MARKED = 10;
+
 /** For figures: round marks that span the values, from 0 on if linear, so that lengths can be compared. */
 export function figureScale(values: readonly number[], kind: ScaleKind): Scale {
   return kind === 'log'
@@ -20,7 +23,11 @@ export function choiceScale(values: readonly number[], kind: ScaleKind): Scale {
   const place = kind === 'log' ? Math.log : (value: number): number => value;
   const ticks = [...new Set(values)].toSorted((a, b) => a - b);
   const [first, last] = [place(ticks[0]!), place(ticks.at(-1)!)];
-  return { at: (value) => (first === last ? 0.5 : (place(value) - first) / (last - first)), ticks };
+  const every = Math.ceil(ticks.length / CHOICES_MARKED);
+  return {
+    at: (value) => (first === last ? 0.5 : (place(value) - first) / (last - first)),
+    ticks: ticks.filter((_, i) => i % every === 0),
+  };
 }
 
 function linear(most: number): Scale {
@@ -45,6 +52,11 @@ function logarithmic(values: readonly number[]): Scale {
     at: (value) => (Math.log10(value) - first) / (last - first),
     ticks: Array.from({ length: last - first + 1 }, (_, i) => 10 ** (first + i)),
   };
+}
+
+/** A number that somebody chose is told whole as long as it is short. */
+export function exact(value: number): string {
+  return Number.isInteger(value) && value < 1e5 ? value.toLocaleString('en-US') : short(value);
 }
 
 const SUFFIXES = [

@@ -15,26 +15,28 @@ export interface Line {
   readonly points: readonly Point[];
 }
 
-/** A line for each series, and for each part that `split` finds. What was not measured (null) is left out. */
-export function linesOf(
-  { where = () => true, split = () => '', x, series }: Plot,
-  rows: readonly Json[],
-): Line[] {
-  const parts = Map.groupBy(rows.filter(where), split);
-  return series
-    .flatMap(({ field, label, isYardstick = false }) =>
-      [...parts].map(([part, members]) => ({
-        label: [part, label].filter((word) => word !== '').join(' '),
-        isYardstick,
-        points: members.flatMap((row) => {
-          const value = row[field];
-          if (typeof value !== 'number') return [];
-          const spread = typeof row['spread'] === 'number' ? row['spread'] : undefined;
-          return [{ x: placeOf(row[x.field]), y: value, spread: isYardstick ? undefined : spread }];
-        }),
-      })),
-    )
-    .filter(({ points }) => points.length > 0);
+/** A line for each part that `split` finds and each series. What was not measured (null) is left out. */
+export function linesOf(plot: Plot, rows: readonly Json[]): Line[] {
+  const { where = () => true, split = () => '', x } = plot;
+  const lines = [...Map.groupBy(rows.filter(where), split)].flatMap(([part, members]) =>
+    plot.series.map(({ field, label, spread = '', isYardstick = false }) => ({
+      label: [part, label].filter((word) => word !== '').join(' '),
+      isYardstick,
+      points: members.flatMap((row) => {
+        const value = row[field];
+        if (typeof value !== 'number') return [];
+        const apart = row[spread];
+        return [
+          {
+            x: placeOf(row[x.field]),
+            y: value,
+            spread: typeof apart === 'number' ? apart : undefined,
+          },
+        ];
+      }),
+    })),
+  );
+  return lines.filter(({ points }) => points.length > 0);
 }
 
 /** Numbers have a place on an axis; anything else is a name, of a file its last part. */

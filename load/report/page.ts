@@ -2,7 +2,7 @@
 import type { Judgement } from '../budgets/budgets.ts';
 import type { Machine } from '../machine.ts';
 import type { Json } from '../run-profile.ts';
-import { short } from './axis.ts';
+import { exact, short } from './axis.ts';
 import { barsSvg } from './bars.ts';
 import { type Line, linesOf } from './lines.ts';
 import { curvesSvg, escaped } from './plot.ts';
@@ -130,7 +130,7 @@ function tableOf({ x, y, kind }: Plot, lines: readonly Line[]): string {
   const unit =
     y.unit === ''
       ? ''
-      : `<caption>${escaped(y.title)}, ${escaped(y.unit)}; behind ±: spread of the rounds</caption>`;
+      : `<caption>${escaped(y.title)}, ${escaped(y.unit)}; in brackets: spread of the rounds</caption>`;
   const heads = lines.map(
     ({ label }) => `<th class="number">${escaped(label === '' ? y.title : label)}</th>`,
   );
@@ -141,7 +141,7 @@ function tableOf({ x, y, kind }: Plot, lines: readonly Line[]): string {
         kind,
       ),
     );
-    const name = typeof place === 'number' ? place.toLocaleString('en-US') : place;
+    const name = typeof place === 'number' ? exact(place) : place;
     return `<tr><th scope="row">${escaped(name)}</th>${cells.join('')}</tr>`;
   });
   return `<div class="wide"><table>${unit}<thead><tr><th>${escaped(x.title)}</th>${heads.join('')}</tr></thead><tbody>${rows.join('')}</tbody></table></div>`;
@@ -150,6 +150,6 @@ function tableOf({ x, y, kind }: Plot, lines: readonly Line[]): string {
 function cellOf(point: Line['points'][number] | undefined, kind: Plot['kind']): string {
   if (point === undefined) return number('–');
   const figure = kind === 'table' ? point.y.toLocaleString('en-US') : short(point.y);
-  const spread = point.spread === undefined ? '' : `<small> ± ${point.spread.toFixed(2)}</small>`;
+  const spread = point.spread === undefined ? '' : `<small> (${point.spread.toFixed(2)})</small>`;
   return `<td class="number">${figure}${spread}</td>`;
 }

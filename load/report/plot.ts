@@ -1,5 +1,5 @@
 /** Curves as SVG text. Colours come from the page (--line-0 and so on), so that they follow its light or dark. */
-import { choiceScale, figureScale, type Scale, short } from './axis.ts';
+import { choiceScale, exact, figureScale, type Scale, short } from './axis.ts';
 import type { Line } from './lines.ts';
 import type { Plot } from './sections.ts';
 
@@ -66,7 +66,7 @@ function xAxis(
 ): string {
   const base = HEIGHT - BOTTOM;
   const marks = ticks.map((tick) => {
-    return `<line class="mark" x1="${x(tick)}" x2="${x(tick)}" y1="${base}" y2="${base + 5}"/><text class="tick" x="${x(tick)}" y="${base + 19}" text-anchor="middle">${short(tick)}</text>`;
+    return `<line class="mark" x1="${x(tick)}" x2="${x(tick)}" y1="${base}" y2="${base + 5}"/><text class="tick" x="${x(tick)}" y="${base + 19}" text-anchor="middle">${exact(tick)}</text>`;
   });
   return `<line class="base" x1="${LEFT}" x2="${right}" y1="${base}" y2="${base}"/>${marks.join('')}<text class="axis" x="${(LEFT + right) / 2}" y="${HEIGHT - 10}" text-anchor="middle">${escaped(withUnit(title, unit))}</text>`;
 }

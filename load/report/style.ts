@@ -43,5 +43,5 @@ thead th { color: var(--quiet); font-size: 0.82rem; }
 .verdict { white-space: nowrap; font-weight: 600; }
 .verdict.ambition { color: var(--good); } .verdict.must { color: var(--fair); }
 .verdict.short, .failure { color: var(--bad); } .verdict.unmeasured { color: var(--quiet); }
-pre { background: var(--soft); border-radius: 6px; padding: 0.7rem 0.9rem; overflow-x: auto; font-size: 0.8rem; margin: 0.8rem 0 0; }
+pre { background: var(--soft); border-radius: 6px; padding: 0.7rem 0.9rem; white-space: pre-wrap; font-size: 0.8rem; margin: 0.8rem 0 0; }
 `;

@@ -39,6 +39,16 @@ test('help names the profiles, and explains one', async () => {
   assert.match(one.out, /--orders LIST/);
 });
 
+test('check and report are called as profiles are', async () => {
+  const overview = await load('--help');
+  assert.match(overview.out, /^ {2}check {2}/m);
+  assert.match((await load('report', '--help')).out, /--out FILE/);
+  assert.equal((await load('check', '--fast')).code, 64);
+  const { code, err } = await load('report', '--out', '/nowhere/at/all.html');
+  assert.equal(code, 64);
+  assert.match(err, /all\.html/);
+});
+
 for (const words of [
   ['--orders', '12'],
   ['--mix', 'raed'],

@@ -11,7 +11,7 @@ import { test } from 'node:test';
 import { pathToFileURL } from 'node:url';
 import { promisify } from 'node:util';
 import type { Judgement } from '../../load/budgets/budgets.ts';
-import { choiceScale, figureScale, short } from '../../load/report/axis.ts';
+import { choiceScale, exact, figureScale, short } from '../../load/report/axis.ts';
 import { linesOf } from '../../load/report/lines.ts';
 import { type Measured, pageOf } from '../../load/report/page.ts';
 import { type Section, SECTIONS } from '../../load/report/sections.ts';
@@ -36,12 +36,13 @@ function rowsOf(section: Section): Json[] {
       file: `/somewhere/0${i}-resize-hotplug-p8-64k.jsonl.gz`,
       groups: 'four',
       contended: which === 1,
-      order: 18 + i,
+      order: 18 + 2 * i,
       processors: i + 1,
       batch: size,
       rate: size * 1000,
       connections: section.profile === 'rest' ? size : 1 + 3 * which,
       streams: which === 0 ? 1 : 2,
+      seconds: 5 * i,
       spread: 0.05,
     })),
   );
@@ -112,7 +113,7 @@ test('a line for each part and series; what was not measured is a gap', () => {
   const plot = {
     ...SECTIONS[0]!.plots[0]!,
     series: [
-      { field: 'ns', label: 'hptd' },
+      { field: 'ns', label: 'hptd', spread: 'spread' },
       { field: 'floor', label: 'C', isYardstick: true },
     ],
   };
@@ -130,8 +131,8 @@ test('a line for each part and series; what was not measured is a gap', () => {
         { x: 20, y: 6, spread: 0.2 },
       ],
     },
-    { label: 'full hptd', isYardstick: false, points: [{ x: 18, y: 7, spread: undefined }] },
     { label: 'read C', isYardstick: true, points: [{ x: 20, y: 2, spread: undefined }] },
+    { label: 'full hptd', isYardstick: false, points: [{ x: 18, y: 7, spread: undefined }] },
   ]);
 });
 
@@ -144,6 +145,9 @@ test('figures have round marks that span them, choices are marks themselves', ()
   assert.deepEqual(choiceScale([24, 18, 18, 30], 'linear').ticks, [18, 24, 30]);
   assert.equal(choiceScale([1, 4, 16], 'log').at(4), 0.5);
   assert.equal(choiceScale([5], 'log').at(5), 0.5);
+  const seconds = Array.from({ length: 30 }, (_, i) => i);
+  assert.deepEqual(choiceScale(seconds, 'linear').ticks, [0, 3, 6, 9, 12, 15, 18, 21, 24, 27]);
+  assert.deepEqual([4096, 1_000_000].map(exact), ['4,096', '1 M']);
   const shorts = [0, 0.01234, 999.4, 12_345, 5_200_000, 3e9].map(short);
   assert.deepEqual(shorts, ['0', '0.0123', '999', '12.3 k', '5.2 M', '3 G']);
 });
