@@ -9,8 +9,7 @@ import { encodeRequests } from '../../schemas/records.ts';
 import { STREAM_PROTOCOL } from '../../schemas/stream.ts';
 import { hex } from '../../schemas/words.ts';
 import { streamUrl } from '../../src/client/address.ts';
-import { openCalls } from '../../src/client/calls.ts';
-import { connectStream } from '../../src/client/stream.ts';
+import { type Call, connect } from '../../src/client/index.ts';
 import { expectEqual, HANG_MILLIS, inTime, type Soak } from './state.ts';
 
 export const GUEST = { order: 18, ramBytes: 2 ** 24, backingPageBytes: 65536 };
@@ -78,27 +77,34 @@ export async function guestMaker(soak: Soak): Promise<void> {
 }
 
 async function growAndShrink(soak: Soak, guest: string): Promise<void> {
-  const stream = await connectStream(streamUrl(soak.url, guest), { silenceMillis: HANG_MILLIS });
-  const calls = openCalls(stream);
-  const call = async (name: string, ...words: bigint[]): Promise<number> => {
-    const { opcode } = operationByName(name)!;
-    const answers = await inTime(`${name} of ${guest}`, calls.call([{ opcode, tag: 0, words }]));
+  const stream = await connect(soak.url).stream(guest, {
+    silenceMillis: HANG_MILLIS,
+    reconnect: false,
+  });
+  const call = async (call: Call): Promise<number> => {
+    const [answer] = await inTime(`${call.hcall} of ${guest}`, stream.callMany([call]));
     soak.done.hcalls++;
-    return answers[0]!.status;
+    return answer.code;
   };
   for (let i = 0; i < BOLTED_ENTRIES; i++) {
     const ptex = BigInt(i * GROUPS_APART * 8);
-    const status = await call('H_ENTER', 0n, ptex, (BigInt(i) << 12n) | BOLTED_VALID, PTEL);
+    const status = await call({
+      hcall: 'H_ENTER',
+      ptex,
+      pteh: (BigInt(i) << 12n) | BOLTED_VALID,
+      ptel: PTEL,
+    });
     expectEqual('H_ENTER of a bolted entry', status, 0);
   }
   for (const order of [LARGE_ORDER, SMALL_ORDER]) {
-    let status = await call('H_RESIZE_HPT_PREPARE', 0n, BigInt(order));
+    const shift = BigInt(order);
+    let status = await call({ hcall: 'H_RESIZE_HPT_PREPARE', shift });
     while (status >= LONG_BUSY_MIN) {
       await sleep(POLL_MILLIS);
-      status = await call('H_RESIZE_HPT_PREPARE', 0n, BigInt(order));
+      status = await call({ hcall: 'H_RESIZE_HPT_PREPARE', shift });
     }
     expectEqual('H_RESIZE_HPT_PREPARE', status, 0);
-    expectEqual('H_RESIZE_HPT_COMMIT', await call('H_RESIZE_HPT_COMMIT', 0n, BigInt(order)), 0);
+    expectEqual('H_RESIZE_HPT_COMMIT', await call({ hcall: 'H_RESIZE_HPT_COMMIT', shift }), 0);
     const table = await soak.rest.send('GET', `/v1/guests/${guest}/hpt/hash`);
     const { order: now, validEntries } = table as { order: number; validEntries: number };
     expectEqual('the order after a resize', now, order);
