@@ -2,6 +2,7 @@
 import { complain, paint, print, printJson, table } from '../src/cli/output.ts';
 import {
   type Budgets,
+  isUnsure,
   judge,
   type Judgement,
   readBudgets,
@@ -10,9 +11,6 @@ import {
 import { machine } from './machine.ts';
 import { EXIT, parseOptions, type Profile } from './profile.ts';
 import { type Outcome, runProfile } from './run-profile.ts';
-
-/** Above it the machine did something else too. */
-const SPREAD_MAX = 0.2;
 
 const WORDS: Record<Verdict, string> = {
   ambition: 'ambition',
@@ -63,10 +61,9 @@ function complaintOf({
 }: Judgement): string {
   const again = commands.map((command) => `  ${command}`).join('\n');
   if (verdict === 'unmeasured') return `not measured: ${name}: ${because}\n${again}`;
-  const busy =
-    spread !== null && spread > SPREAD_MAX
-      ? ` (spread ${spread}: the machine did something else too, measure again)`
-      : '';
+  const busy = isUnsure({ spread })
+    ? ` (spread ${spread}: the machine did something else too, measure again)`
+    : '';
   const bound = better === 'lower' ? 'at most' : 'at least';
   return `short: ${name}: ${figure}, ${bound} ${must} was promised${busy}\n${again}`;
 }
@@ -89,7 +86,7 @@ function tableOf(judgements: readonly Judgement[]): string {
       `${sign} ${must}`,
       `${sign} ${ambition}`,
       spread === null ? '-' : spread.toFixed(2),
-      paint(colour, WORDS[verdict]),
+      paint(colour, `${WORDS[verdict]}${isUnsure({ spread }) ? ', unsure' : ''}`),
     ];
   });
   return table(columns, rows);

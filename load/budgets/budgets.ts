@@ -45,6 +45,14 @@ export interface Judgement {
   readonly because: string;
 }
 
+/** Above it the machine did something else too. */
+const SPREAD_MAX = 0.2;
+
+/** A figure of a busy machine proves nothing, whichever side of the bound it is on. */
+export function isUnsure({ spread }: Pick<Judgement, 'spread'>): boolean {
+  return spread !== null && spread > SPREAD_MAX;
+}
+
 export function readBudgets(): Budgets {
   return parseBudgets(readFileSync(new URL('../budgets.json', import.meta.url), 'utf8'));
 }

@@ -1,5 +1,5 @@
 /** The report as one page that needs nothing else: no script, no font, no picture from anywhere. */
-import type { Judgement } from '../budgets/budgets.ts';
+import { isUnsure, type Judgement } from '../budgets/budgets.ts';
 import type { Machine } from '../machine.ts';
 import type { Json } from '../run-profile.ts';
 import { exact, short } from './axis.ts';
@@ -84,7 +84,7 @@ function budgetsOf(judgements: readonly Judgement[]): string {
         number(`${sign} ${must}`),
         number(`${sign} ${ambition}`),
         number(spread === null ? '–' : spread.toFixed(2)),
-        `<td><span class="verdict ${verdict}">${VERDICTS[verdict]}</span></td>`,
+        `<td><span class="verdict ${verdict}">${VERDICTS[verdict]}</span>${isUnsure({ spread }) ? '<small>unsure: see the spread</small>' : ''}</td>`,
       ];
       return `<tr>${cells.join('')}</tr>`;
     },

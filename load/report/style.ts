@@ -39,7 +39,7 @@ caption { caption-side: bottom; text-align: left; font-size: 0.8rem; padding-top
 th, td { padding: 0.28rem 0.7rem 0.28rem 0; text-align: left; font-weight: 400; border-bottom: 1px solid var(--line); }
 thead th { color: var(--quiet); font-size: 0.82rem; }
 .number { text-align: right; white-space: nowrap; }
-.budgets th small { display: block; } .budgets td { vertical-align: top; }
+.budgets small { display: block; } .budgets td { vertical-align: top; }
 .verdict { white-space: nowrap; font-weight: 600; }
 .verdict.ambition { color: var(--good); } .verdict.must { color: var(--fair); }
 .verdict.short, .failure { color: var(--bad); } .verdict.unmeasured { color: var(--quiet); }

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import {
   type Budget,
+  isUnsure,
   judge,
   parseBudgets,
   readBudgets,
@@ -74,6 +75,13 @@ test('a figure over another, with the greatest spread of both', () => {
   assert.deepEqual(
     [judged.figure, judged.spread, judged.verdict, judged.commands],
     [1.5, 0.4, 'must', ['run engine']],
+  );
+});
+
+test('a figure whose rounds lie far apart is unsure', () => {
+  assert.deepEqual(
+    [null, 0, 0.2, 0.21].map((spread) => isUnsure({ spread })),
+    [false, false, false, true],
   );
 });
 
