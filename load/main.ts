@@ -14,11 +14,7 @@ import { report } from './report.ts';
 import { rest } from './rest.ts';
 import { soak } from './soak.ts';
 
-
-
 const PROFILES: readonly Profile[] = [engine, contention, oversubscription, rest, replay, soak];
-/** They run profiles and are called as those are. */
-const COMMANDS: readonly Profile[] = [...PROFILES, check, report];
 /** They run profiles and are called as those are. */
 const COMMANDS: readonly Profile[] = [...PROFILES, check, report];
 

@@ -14,7 +14,9 @@ const opening = {
   createdAt: z
     .string()
     .optional()
-    .describe('tells a guest from a later one of the same name; absent: there is no guest behind it'),
+    .describe(
+      'tells a guest from a later one of the same name; absent: there is no guest behind it',
+    ),
 };
 
 export const binaryHello = z.object({
