@@ -64,6 +64,10 @@ export const guestConfig = z.strictObject({
     .describe(
       'backed: keep the bytes of guest memory, so that H_ZERO_PAGE and H_PAGE_INIT really write',
     ),
+  state: z
+    .enum(['running', 'paused'])
+    .default('running')
+    .describe('what it is once it is there: paused takes a table before its first hcall'),
   slotSearch: z
     .enum(SLOT_SEARCHES)
     .default('linearizable')

@@ -55,6 +55,21 @@ export const PROBLEMS = {
     meaning: 'A check inside the daemon failed while it worked on this guest: a bug of the daemon.',
     whatToDo: "Keep the daemon's log, report it, and DELETE the guest.",
   },
+  'guest-state': {
+    status: 409,
+    title: 'Not in this state',
+    meaning:
+      'The guest is in a state of its life in which this cannot be asked of it. Nothing changed.',
+    whatToDo:
+      'GET the guest for its state; `detail` says what may be asked now. PATCH {"state":…} changes the state.',
+  },
+  'guest-paused': {
+    status: 409,
+    title: 'The guest is paused',
+    meaning: 'No hcall of a paused guest is executed. Nothing was executed.',
+    whatToDo:
+      'PATCH the guest with {"state":"running"}, or send the hcall over a stream, where it waits.',
+  },
   'stream-limit': {
     status: 409,
     title: 'Too many streams',

@@ -20,6 +20,7 @@ import {
   OP_H_BLOCK_REMOVE, OP_H_BULK_REMOVE, OP_H_CLEAR_HPT, OP_H_CLEAR_MOD, OP_H_CLEAR_REF, OP_H_ENTER, OP_H_PAGE_INIT,
   OP_H_PROTECT, OP_H_READ, OP_H_REMOVE, OP_H_RESIZE_HPT_COMMIT, OP_H_RESIZE_HPT_PREPARE, isControl,
 } from './opcodes';
+import { lookForPause } from './processor';
 import { RULE_CONTROL_BY_GUEST, RULE_UNKNOWN_OPCODE } from './rules';
 import { H_FUNCTION } from './status';
 import { because, mayControl } from './this-processor';
@@ -46,12 +47,21 @@ function executeOther(opcode: u32, words: u32, args: usize, results: usize): i32
       return clearMod(args, results);
     case OP_H_PAGE_INIT:
       return pageInit(args);
+    case OP_H_BLOCK_REMOVE:
+      return blockRemove(args, words, results);
+    default:
+      return executeLong(opcode, words, args, results);
+  }
+}
+
+/** What may take as long as thousands of others: a pause should not wait for a frame full of it. */
+function executeLong(opcode: u32, words: u32, args: usize, results: usize): i32 {
+  lookForPause();
+  switch (opcode) {
     case OP_H_RESIZE_HPT_PREPARE:
       return resizePrepare(args);
     case OP_H_RESIZE_HPT_COMMIT:
       return resizeCommit(args);
-    case OP_H_BLOCK_REMOVE:
-      return blockRemove(args, words, results);
     case OP_H_CLEAR_HPT:
       return clearHpt();
     default:

@@ -76,6 +76,8 @@ export const JOURNAL_DEATHS: usize = JOURNAL + 344;
 export const JOURNAL_DEATHS_AT: usize = JOURNAL + 348;
 /** u64: the answer of a change of the table, should it have to be completed by somebody else. */
 export const JOURNAL_CHANGE_ANSWER: usize = JOURNAL + 352;
+/** u32: 1 when the frame at hand was begun in a paused guest, so that no hcall of it can have been begun. */
+export const JOURNAL_CONTROLS_ONLY: usize = JOURNAL + 360;
 
 /** About to take an entry's lock, which was free with this dword 0. */
 @inline

@@ -61,6 +61,8 @@ export const GATE: usize = 0x1040;
 export const RECOVERY: usize = 0x1044;
 /** u64: a bit for each processor whose thread is gone and whose journal is not yet worked off. Set by the main thread. */
 export const DEAD: usize = 0x1048;
+/** u32: 1 while the guest is paused: control records only. Set by the main thread, looked at before each frame. */
+export const PAUSED: usize = 0x1050;
 /** u64: completed host invalidations. */
 export const INVALIDATE_SEQ: usize = 0x1080;
 /** u8: host invalidations going on. A byte, as MOD_INTEREST: an atomic load of a byte costs no alignment check. */

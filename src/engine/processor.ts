@@ -12,12 +12,18 @@
  * A frame is checked whole before its first record is executed, so a malformed frame changes nothing.
  * Work stops at a record boundary when the quantum is used up, when the completion ring has no room for the
  * next record's longest answer, or when another processor closes the gate.
+ *
+ * While the guest is PAUSED no hcall is begun: a guest's stream stands still, a host's goes on up to its first hcall.
+ * That is looked at before each frame and after what takes long (by way of the look for room, so it costs the other
+ * hcalls nothing); the main thread sets the word and then waits until
+ * every processor has come out of `run` once. An hcall that a dead processor was in the middle of is finished
+ * all the same, because nothing else may be executed before it.
  */
 import { execute } from './dispatch';
 import { enterGate, gateIsClosed, leaveGate, stepAside } from './gate';
 import {
   ANSWERED_TO, COMPLETION_HEAD, COMPLETION_RING_BYTES, COMPLETION_TAIL, CONSUMED, COUNT_RECORDS, EXECUTED_TO, FAULTED, FAULT_COUNT,
-  FAULT_LENGTH, FAULT_VERSION, ITEM_FAULT, ITEM_HEADER_BYTES, ITEM_RECORDS, ITEM_SKIP, ROLE_HOST,
+  FAULT_LENGTH, FAULT_VERSION, ITEM_FAULT, ITEM_HEADER_BYTES, ITEM_RECORDS, ITEM_SKIP, PAUSED, ROLE_HOST,
   RULE, RULE_DETAILS, RUN_BACKGROUND, RUN_MORE, RUN_STALLED, SUBMISSION_HEAD, SUBMISSION_RING_BYTES, SUBMISSION_TAIL,
   completionRing, streamBlock, submissionRing,
 } from './memory-map';
@@ -27,9 +33,9 @@ import {
   CONTROL_BIT, HCALL_ANSWER_WORDS_MAX, OP_H_BLOCK_REMOVE, OP_H_BULK_REMOVE, OP_H_ENTER, OP_H_REMOVE, answerWordsMax,
   isControl, wordsAllowed,
 } from './opcodes';
-import { JOURNAL_STREAM, answerOf, isAnswerWaiting, journalAnswerTaken } from './journal';
+import { JOURNAL_CONTROLS_ONLY, JOURNAL_STREAM, answerOf, isAnswerWaiting, journalAnswerTaken } from './journal';
 import { EXPLAIN_BIT, RECORD_HEADER_BYTES, RECORD_VERSION, recordBytes, recordOpcode, recordWords } from './records';
-import { answerWords, because, beginRecord, beginStream, count, recordAt, resultWords, self } from './this-processor';
+import { answerWords, because, beginRecord, beginStream, count, mayControl, recordAt, resultWords, self } from './this-processor';
 import { touchAhead, touchingPays } from './touch-ahead';
 import { AT_ANSWER, AT_FRAME, yieldPoint } from './yield-point';
 
@@ -50,6 +56,11 @@ const FAULT_BYTES: u32 = 8;
 
 /** Set when the completion ring has no room for what comes next. */
 let stalled: bool = false;
+/** The guest is paused: control records only. And: what comes next is an hcall, which has to wait for that. */
+let controlsOnly: bool = false;
+let waiting: bool = false;
+/** The record at hand was begun by a processor that died: it is finished, pause or not. */
+let finishing: bool = false;
 /** The answers being gathered: an item of the completion ring that is not published yet. */
 let completions: usize = 0;
 let block: usize = 0;
@@ -74,19 +85,27 @@ export function run(stream: u32, quantum: u32): u32 {
   const ring = submissionRing(stream);
   let executed: u32 = 0;
   stalled = false;
+  waiting = false;
   enterGate();
+  finishing = load<u32>(self + JOURNAL_STREAM) == stream + 1 && load<u32>(self + JOURNAL_CONTROLS_ONLY) == 0;
   store<u32>(self + JOURNAL_STREAM, stream + 1);
-  while (executed < quantum && !stalled) {
-    const frame = frameAtHead(ring);
+  while (executed < quantum && !stalled && !waiting) {
+    controlsOnly = atomic.load<u32>(PAUSED) != 0 && !finishing;
+    store<u32>(self + JOURNAL_CONTROLS_ONLY, controlsOnly ? 1 : 0);
+    waiting = controlsOnly && !mayControl;
+    const frame: usize = waiting ? 0 : frameAtHead(ring);
     if (frame == 0) break;
-    executed += runFrame(frame, quantum - executed);
+    executed += runFrame(frame, finishing ? 1 : quantum - executed);
+    finishing = false;
   }
+  // What a dead processor left behind a record that it had finished: another stream may have a record at that place.
+  if (!stalled) journalAnswerTaken();
   store<u32>(self + JOURNAL_STREAM, 0);
   leaveGate();
   publish();
   count(COUNT_RECORDS, executed);
   let bits: u32 = stalled ? RUN_STALLED : 0;
-  if (atomic.load<u32>(block + SUBMISSION_TAIL) != load<u32>(block + SUBMISSION_HEAD)) bits |= RUN_MORE;
+  if (!waiting && atomic.load<u32>(block + SUBMISSION_TAIL) != load<u32>(block + SUBMISSION_HEAD)) bits |= RUN_MORE;
   return executed | bits | background();
 }
 
@@ -197,14 +216,12 @@ function runFrame(item: usize, quantum: u32): u32 {
   if (record > end) unreachable();
   let touchedTo = touchingPays() ? record : end;
   let left = quantum;
-  while (record < end) {
+  const stop = controlsOnly ? firstHcall(record, end) : end;
+  while (record < stop) {
     if (record >= touchedTo) touchedTo = touchAhead(record, end);
     const recordHead = load<u32>(record);
     const need = roomNeeded(record, recordHead);
-    if (<i32>(roomEnd - itemEnd) < <i32>need && !findRoom(need)) {
-      stalled = true;
-      break;
-    }
+    if (<i32>(roomEnd - itemEnd) < <i32>need && !goesOn(need)) break;
     if (gateIsClosed()) stepAside();
     runRecord(record, recordHead, toPlace + <u32>record);
     record += recordBytes(recordHead);
@@ -212,7 +229,26 @@ function runFrame(item: usize, quantum: u32): u32 {
     if (--left == 0) break;
   }
   if (record == end) finishFrame(length);
+  else if (record == stop) waiting = true;
   return quantum - left;
+}
+
+/** Is there room for a record's answer, and no pause that began behind the frame? */
+function goesOn(need: u32): bool {
+  if (!controlsOnly && !finishing && atomic.load<u32>(PAUSED) != 0) return false;
+  stalled = !findRoom(need);
+  return !stalled;
+}
+
+/** At an hcall that may take long: a pause that has begun is met before the next record, not the next frame. */
+export function lookForPause(): void {
+  if (atomic.load<u32>(PAUSED) != 0) roomEnd = itemEnd;
+}
+
+/** The first record from `record` on that is an hcall; `end` if none is. */
+function firstHcall(record: usize, end: usize): usize {
+  while (record < end && (load<u32>(record) & CONTROL_BIT) != 0) record += recordBytes(load<u32>(record));
+  return record;
 }
 
 /** Bytes of the completion ring that a record's answer may take, with all that may have to go around it. */

@@ -3,7 +3,8 @@
  *
  *     open --finish, close, a malformed frame--> ending --processor let go, answers taken--> released
  *
- * While it ends, what was submitted is still executed and answered. Nothing here looks into a frame.
+ * While it ends, what was submitted is still executed and answered; in a paused guest it is dropped, and nothing of it
+ * happened. Nothing here looks into a frame.
  */
 import type { GuestStream, StreamEnd, StreamListener } from './types.ts';
 import type { MemoryMap } from '../rings/engine.ts';
@@ -42,6 +43,8 @@ export interface OwnedStream extends GuestStream {
   finish(end: StreamEnd): Promise<void>;
   /** Ends the stream at once, whatever is in flight. */
   cutOff(end: StreamEnd): void;
+  /** Makes the processor look at what was submitted. */
+  wake(): void;
 }
 
 interface State {
@@ -94,6 +97,9 @@ export function openGuestStream(site: StreamSite, listener: StreamListener): Own
     refuse(reason) {
       state.end ??= { kind: 'malformed', reason };
       beginEnd(state);
+    },
+    wake() {
+      ringProcessor(site.pool, site.processor, number);
     },
     resume() {
       state.paused = false;

@@ -8,8 +8,9 @@ import type { GuestConfig } from '../../schemas/guests.ts';
 import { REST_WAIT_MILLIS, STREAMS_PER_GUEST_MAX } from '../../schemas/limits.ts';
 import { problem } from '../../schemas/problems.ts';
 import type { ProblemError } from '../../schemas/problems.ts';
+import { CONTROL_BIT } from '../../schemas/records.ts';
 import type { AnswerRecord, RequestRecord } from '../../schemas/records.ts';
-import { attachGuest, detachGuest, leastLoaded } from '../processors/pool.ts';
+import { attachGuest, detachGuest, leastLoaded, passed } from '../processors/pool.ts';
 import type { Pool, Processor } from '../processors/pool.ts';
 import type { WatchedGuest } from '../processors/stuck.ts';
 import type { Engine } from '../rings/engine.ts';
@@ -18,6 +19,8 @@ import { endProblem, openCaller } from './caller.ts';
 import type { Caller } from './caller.ts';
 import { openGuestStream } from './guest-stream.ts';
 import type { OwnedStream } from './guest-stream.ts';
+import { beginHcalls, beginLife, changeState, endHcalls, notYet, openLife } from './life.ts';
+import type { Life } from './life.ts';
 import type { Guest, Role, StreamEnd, StreamListener } from './types.ts';
 
 /** Records unanswered up to which a processor is as good as idle: some microseconds of its time. */
@@ -38,6 +41,8 @@ export interface GuestSite {
 /** What the registry may do with a guest beside the transports. */
 export interface OwnedGuest extends Guest {
   readonly watched: WatchedGuest;
+  /** Ends its creation: from now on it takes streams and calls. */
+  begin(state: 'running' | 'paused'): void;
   /** Answers what is in flight for at most `graceMillis`, ends every stream, lets go of the processors. */
   finish(end: StreamEnd, graceMillis: number): Promise<void>;
   /** Ends every stream at once; the guest stays, for people to see, until it is deleted. */
@@ -52,17 +57,30 @@ interface State {
   readonly streams: (OwnedStream | undefined)[];
   readonly processors: Set<Processor>;
   readonly callers: Map<Processor, Caller>;
+  readonly life: Life;
   /** Why the guest takes nothing more. */
   end: StreamEnd | undefined;
 }
 
 export function openGuest(site: GuestSite): OwnedGuest {
+  const words = new Int32Array(site.memory.buffer, 0, site.map.STREAMS >> 2);
   const state: State = {
     site,
-    words: new Int32Array(site.memory.buffer, 0, site.map.STREAMS >> 2),
+    words,
     streams: [],
     processors: new Set(),
     callers: new Map(),
+    life: openLife({
+      name: site.name,
+      end: () => state.end,
+      storePaused: (paused) => void Atomics.store(words, site.map.PAUSED >> 2, paused ? 1 : 0),
+      async allPassed() {
+        await Promise.all([...state.processors].map((one) => passed(site.pool, one)));
+      },
+      wakeStreams() {
+        for (const stream of openStreams(state)) stream.wake();
+      },
+    }),
     end: undefined,
   };
   return {
@@ -74,8 +92,14 @@ export function openGuest(site: GuestSite): OwnedGuest {
       order: orderOf(state),
       streams: openStreams(state).length - state.callers.size,
       state:
-        state.end === undefined ? 'running' : state.end.kind === 'failed' ? 'failed' : 'ending',
+        state.end === undefined
+          ? state.life.state
+          : state.end.kind === 'failed'
+            ? 'failed'
+            : 'ending',
     }),
+    begin: (first) => beginLife(state.life, first),
+    changeState: (to) => changeState(state.life, to),
     openStream: (role, listener) => openStream(state, processorForClient(state), role, listener),
     checkStream: () => void processorForClient(state),
     run: (records) => run(state, records),
@@ -99,6 +123,7 @@ function openStreams(state: State): OwnedStream[] {
 /** Where a client's next stream goes. Throws a problem when it cannot have one. */
 function processorForClient(state: State): Processor {
   if (state.end !== undefined) throw endProblem(state.end);
+  if (state.life.state === 'creating') throw notYet(state.site.name);
   const { pool } = state.site;
   // One stream a processor is kept for REST, so that a guest full of clients can still be looked at.
   const limit = STREAMS_PER_GUEST_MAX - pool.processors.length;
@@ -144,8 +169,30 @@ function freeSlot({ streams }: State): number {
 function run(state: State, records: readonly RequestRecord[]): Promise<AnswerRecord[]> {
   if (state.end !== undefined) return Promise.reject(endProblem(state.end));
   const caller = callerFor(state);
-  if (caller !== undefined) return caller.call(records);
-  return Promise.reject(problem('processor-busy', 'no processor of the daemon is alive'));
+  if (caller === undefined)
+    return Promise.reject(problem('processor-busy', 'no processor of the daemon is alive'));
+  return records.every(isControl) ? caller.call(records) : callHcalls(state, caller, records);
+}
+
+function isControl({ opcode }: RequestRecord): boolean {
+  return (opcode & CONTROL_BIT) !== 0;
+}
+
+/** They count as under way until they are answered. */
+function callHcalls(
+  { life }: State,
+  caller: Caller,
+  records: readonly RequestRecord[],
+): Promise<AnswerRecord[]> {
+  try {
+    beginHcalls(life);
+  } catch (error) {
+    return Promise.reject(error as ProblemError);
+  }
+  const answers = caller.call(records);
+  const end = (): void => endHcalls(life);
+  answers.then(end, end);
+  return answers;
 }
 
 /**

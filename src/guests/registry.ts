@@ -98,6 +98,7 @@ function create(registry: Registry, name: string, config: GuestConfig): Guest {
   const guest = openGuest({ name, number, config, memory, map: engine.map, pool: registry.pool });
   registry.byName.set(name, guest);
   registry.byNumber[number] = guest;
+  guest.begin(config.state);
   return guest;
 }
 

@@ -2,6 +2,7 @@
  * What a transport may ask of a guest. Everything here runs on the main thread and never blocks it.
  */
 import type { AnswerRecord, RequestRecord } from '../../schemas/records.ts';
+import type { AskedState, GuestState } from '../../schemas/guest-states.ts';
 import type { GuestConfig } from '../../schemas/guests.ts';
 
 export type Role = 'guest' | 'host';
@@ -16,7 +17,7 @@ export type StreamEnd =
 export interface StreamListener {
   /** Whole answer records, in order. The bytes belong to the listener. False: take no more until `resume`. */
   onAnswers(bytes: Uint8Array): boolean;
-  /** The last event of a stream; everything accepted before the cause was answered. */
+  /** The last event of a stream; everything accepted before the cause was answered, unless the guest is paused. */
   onEnd(end: StreamEnd): void;
 }
 
@@ -36,12 +37,20 @@ export interface Guest {
   readonly name: string;
   readonly config: GuestConfig;
   readonly createdAt: Date;
-  /** Facts that change: order of the active table (0: none), streams of clients open, and whether it takes more. */
-  status(): { order: number; streams: number; state: 'running' | 'ending' | 'failed' };
+  /** Facts that change: order of the active table (0: none), streams of clients open, and where in its life it is. */
+  status(): { order: number; streams: number; state: GuestState };
+  /**
+   * Resolves when it is in that state; `paused`: when no hcall is being executed. Throws guest-state, or what ended the
+   * guest meanwhile.
+   */
+  changeState(to: AskedState): Promise<void>;
   openStream(role: Role, listener: StreamListener): GuestStream;
   /** Throws the problem with which `openStream` would refuse now. */
   checkStream(): void;
-  /** Runs records in order on one processor, host records allowed, and gives their answers. */
+  /**
+   * Runs records in order on one processor, host records allowed, and gives their answers. Throws guest-paused for hcalls
+   * to a guest that is paused; control records are run all the same.
+   */
   run(records: readonly RequestRecord[]): Promise<AnswerRecord[]>;
 }
 

@@ -15,10 +15,12 @@ export interface Estate {
   readonly guests: Map<number, { readonly memory: WebAssembly.Memory; readonly deadAt: number }>;
   readonly streams: Map<number, HeldStream>;
   readonly leavingGuests: Set<number>;
+  /** Questions of the kind `pass` that are not answered. */
+  readonly passings: Set<number>;
 }
 
 export function newEstate(): Estate {
-  return { guests: new Map(), streams: new Map(), leavingGuests: new Set() };
+  return { guests: new Map(), streams: new Map(), leavingGuests: new Set(), passings: new Set() };
 }
 
 export function noteGuest(
@@ -40,6 +42,8 @@ export function noteMessage(estate: Estate, message: ToProcessor): void {
     if (held !== undefined) held.leaving = message.drop ? 'at-once' : 'when-done';
   } else if (message.kind === 'detach-guest') {
     estate.leavingGuests.add(message.guest);
+  } else if (message.kind === 'pass') {
+    estate.passings.add(message.number);
   }
 }
 

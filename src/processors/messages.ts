@@ -13,13 +13,16 @@ export type ToProcessor =
     }
   /** Run what was submitted, then let go of it; with `drop`, let go at once. */
   | { readonly kind: 'detach-stream'; readonly stream: number; readonly drop: boolean }
+  /** Say `passed` as soon as no hcall is being executed that was begun before this was read. */
+  | { readonly kind: 'pass'; readonly number: number }
   | { readonly kind: 'stop' };
 
 export type FromProcessor =
   | { readonly kind: 'ready' }
   /** The processor will not touch the stream's memory again, and has published all its answers. */
   | { readonly kind: 'stream-detached'; readonly stream: number }
-  | { readonly kind: 'guest-detached'; readonly guest: number };
+  | { readonly kind: 'guest-detached'; readonly guest: number }
+  | { readonly kind: 'passed'; readonly number: number };
 
 /** Was a stream's detachment asked for, and is what was submitted to be run first? */
 export type Leaving = 'no' | 'when-done' | 'at-once';

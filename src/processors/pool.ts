@@ -43,8 +43,10 @@ export interface Pool {
   readonly mainBell: Bell;
   readonly processors: readonly Processor[];
   readonly completions: CompletionListener;
-  /** Promises of detachments, by what is awaited. */
+  /** Promises of detachments and passings, by what is awaited. */
   readonly waiting: Map<string, () => void>;
+  /** How often a processor was asked to pass: numbers the questions. */
+  passings: number;
   /** A processor's thread ended although nobody stopped it; its successor starts. Set by who owns the guests. */
   onSuccession: (processor: Processor, error: Error) => void;
   /** A processor is given up: its streams answer nothing more. Set by who owns the guests. */
@@ -80,6 +82,7 @@ export async function startPool(module: WebAssembly.Module, count: number): Prom
     processors,
     completions: listenToBell(mainBell),
     waiting: new Map(),
+    passings: 0,
     onSuccession: () => {},
     onDeath: () => {},
   };
@@ -121,6 +124,8 @@ function succeed(pool: Pool, processor: Processor, error: Error): void {
   const inheritance = inheritanceOf(estate);
   processor.worker = startThread({ index, module, bell, mainBell, inheritance });
   watch(pool, processor);
+  // It reads this after it has finished what its predecessor was in the middle of.
+  for (const number of estate.passings) post(processor, { kind: 'pass', number });
 }
 
 function hear(pool: Pool, processor: Processor, message: FromProcessor): void {
@@ -131,6 +136,9 @@ function hear(pool: Pool, processor: Processor, message: FromProcessor): void {
   } else if (message.kind === 'stream-detached') {
     forgetStream(processor.estate, message.stream);
     settle(pool.waiting, streamKey(processor, message.stream));
+  } else if (message.kind === 'passed') {
+    processor.estate.passings.delete(message.number);
+    settle(pool.waiting, passKey(processor, message.number));
   } else {
     forgetGuest(processor.estate, message.guest);
     settle(pool.waiting, guestKey(processor, message.guest));
@@ -155,6 +163,10 @@ function streamKey(processor: Processor, stream: number): string {
 
 function guestKey(processor: Processor, guest: number): string {
   return `${processor.index}/guest/${guest}`;
+}
+
+function passKey(processor: Processor, number: number): string {
+  return `${processor.index}/pass/${number}`;
 }
 
 function post(processor: Processor, message: ToProcessor): void {
@@ -220,6 +232,15 @@ export function hurryDetach(processor: Processor, stream: number): void {
 export function releaseStream(pool: Pool, processor: Processor, stream: number): void {
   processor.streams--;
   pool.completions.onNews[stream] = undefined;
+}
+
+/**
+ * Resolves when the processor executes nothing any more that it had begun before the call: what it begins from then on
+ * sees what was stored in shared memory before the call.
+ */
+export function passed(pool: Pool, processor: Processor): Promise<void> {
+  const number = pool.passings++;
+  return acknowledged(pool, processor, passKey(processor, number), { kind: 'pass', number });
 }
 
 function acknowledged(

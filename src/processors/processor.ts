@@ -206,6 +206,9 @@ function obey(message: ToProcessor): void {
       return attachStream(message.stream, message.guest, message.slot);
     case 'detach-stream':
       return detachStream(message.stream, message.drop);
+    case 'pass':
+      // Mail is read between two runs, so every record that was begun is finished.
+      return tell({ kind: 'passed', number: message.number });
     case 'stop':
       life.stopped = true;
   }

@@ -16,6 +16,7 @@ const GUEST_PAGES = 65535;
 /** What the rings, the guests and the tests need of the memory map. */
 const MAP_NAMES = [
   'DEAD',
+  'PAUSED',
   'PROCESSORS',
   'PROCESSOR_BYTES',
   'WAITING_FOR',

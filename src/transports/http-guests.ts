@@ -1,12 +1,14 @@
 /**
- * A guest's life over REST: create, list, look, delete. Main thread; plain functions over `Guests`.
+ * A guest's life over REST: create, list, look, change its state, delete. Main thread; plain functions over `Guests`.
  */
 import type { FastifyInstance } from 'fastify';
 import type { z } from 'zod';
+import { guestPatch } from '../../schemas/guest-states.ts';
 import { guestConfig, guestName, type GuestConfig } from '../../schemas/guests.ts';
 import { problem, shortened, type ProblemError, type ProblemPart } from '../../schemas/problems.ts';
 import { hex } from '../../schemas/words.ts';
 import type { Guest, Guests } from '../guests/types.ts';
+import { readBody } from './bodies.ts';
 
 export interface GuestParams {
   guest: string;
@@ -39,6 +41,12 @@ export function guestRoutes(app: FastifyInstance, guests: Guests): void {
     return reply.code(201).header('location', guestPath(guest.name)).send(guestJson(guest));
   });
 
+  app.patch<{ Params: GuestParams }>('/v1/guests/:guest', async ({ params, body }) => {
+    const guest = guestNamed(guests, params.guest);
+    await guest.changeState(readBody(guestPatch, body).state);
+    return guestJson(guest);
+  });
+
   app.delete<{ Params: GuestParams }>('/v1/guests/:guest', async ({ params }, reply) => {
     guestNamed(guests, params.guest);
     await guests.remove(params.guest);
@@ -51,7 +59,7 @@ function guestPath(name: string): string {
 }
 
 function guestJson(guest: Guest) {
-  const { memslots, ...config } = guest.config;
+  const { memslots, state: _first, ...config } = guest.config;
   const { order, streams, state } = guest.status();
   const path = guestPath(guest.name);
   return {

@@ -274,6 +274,7 @@ export const configs: fc.Arbitrary<GuestConfig> = fc
     ),
     isa300: fc.boolean(),
     memory: fc.constantFrom<'none' | 'backed'>('none', 'backed'),
+    state: fc.constant<'running'>('running'),
     // They differ only where threads meet.
     slotSearch: fc.constantFrom(...SLOT_SEARCHES),
   })

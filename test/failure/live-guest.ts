@@ -25,6 +25,7 @@ export function openLiveGuest(pool: Pool, config: GuestConfig): LiveGuest {
   layOut(config, engine, memory.buffer.byteLength);
   const { map } = engine;
   const guest = openGuest({ name: 'live', number: 0, config, memory, map, pool });
+  guest.begin(config.state);
   const exports = engineExports();
   const words = (address: number, count: number) =>
     new BigUint64Array(memory.buffer, address, count);

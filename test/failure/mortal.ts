@@ -52,16 +52,18 @@ export interface MortalGuest {
   readonly guest: TestGuest;
   /**
    * Performs a frame of calls. `deaths`: yield points to live through before each death, one number a life.
-   * Gives the answers, and how many yield points the last life, which did not die, passed.
+   * Gives the answers, and how many yield points the last life, which did not die, passed. `onBorn`: called in the life
+   * that does not die, after it has recovered and before it goes on.
    */
   perform(
     calls: readonly Call[],
     deaths: readonly number[],
+    onBorn?: (successor: EngineCalls) => void,
   ): { answers: AnswerRecord[]; yields: number };
 }
 
 /** The stream that dies; the guest's own harness keeps stream 0. */
-const STREAM = 1;
+export const STREAM = 1;
 const PROCESSOR = 1;
 
 export function openMortalGuest(config: Partial<GuestConfig>): MortalGuest {
@@ -72,7 +74,7 @@ export function openMortalGuest(config: Partial<GuestConfig>): MortalGuest {
   const completion = openCompletionRing(stream);
   return {
     guest,
-    perform(calls, deaths) {
+    perform(calls, deaths, onBorn) {
       const frame = encodeRequests(
         calls.map(({ name, args }, tag) => ({
           opcode: operationByName(name)!.opcode,
@@ -83,7 +85,8 @@ export function openMortalGuest(config: Partial<GuestConfig>): MortalGuest {
       putFrame(submission, frame);
       let yields = 0;
       for (const after of [...deaths, Number.MAX_SAFE_INTEGER]) {
-        yields = live(guest, stream, after);
+        const dies = after !== Number.MAX_SAFE_INTEGER;
+        yields = live(guest, stream, after, dies ? undefined : onBorn);
         if (yields < after) break;
       }
       const answers: AnswerRecord[] = [];
@@ -102,7 +105,12 @@ export function openMortalGuest(config: Partial<GuestConfig>): MortalGuest {
 }
 
 /** One life of the processor: `after` yield points, or until the stream is done. Gives the yield points passed. */
-function live(guest: TestGuest, stream: StreamMemory, after: number): number {
+function live(
+  guest: TestGuest,
+  stream: StreamMemory,
+  after: number,
+  onBorn?: (successor: EngineCalls) => void,
+): number {
   let yields = 0;
   const calls = openYieldEngine(guest.memory, {
     yieldPoint() {
@@ -115,6 +123,7 @@ function live(guest: TestGuest, stream: StreamMemory, after: number): number {
   try {
     calls.beProcessor(PROCESSOR);
     calls.recover();
+    onBorn?.(calls);
     do {
       calls.run(STREAM, 4096);
       while (calls.backgroundSlice() !== 0);

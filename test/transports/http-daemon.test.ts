@@ -63,6 +63,24 @@ test('a guest, an entry in its table, and what REST shows of it', async () => {
   assert.equal((await send('GET', guest)).status, 404);
 });
 
+test('a paused guest: hcalls are refused, its host goes on, a wrong wish is told what may be', async () => {
+  const guest = '/v1/guests/paused';
+  await send('PUT', guest, { order: 18, ramBytes: 2 ** 28 });
+  assert.equal((await send('PATCH', guest, { state: 'paused' })).json.state, 'paused');
+  const enter = { ptex: '0x10', pteh: '0x80', ptel: '0x10' };
+  const refused = await send('POST', `${guest}/hcalls/H_ENTER`, enter);
+  assert.deepEqual([refused.status, refused.json.code], [409, 'guest-paused']);
+  assert.equal((await send('POST', `${guest}/control/HOST_UNMAP`, { gpa: 0 })).status, 200);
+  assert.equal((await send('GET', `${guest}/hpt/statistics`)).json.valid, 0);
+  const wrong = await send('PATCH', guest, { state: 'migrating' });
+  assert.deepEqual([wrong.status, wrong.json.code], [409, 'guest-state']);
+  assert.match(String(wrong.json.detail), /may become: running$/);
+  await send('PATCH', guest, { state: 'running' });
+  const entered = await send('POST', `${guest}/hcalls/H_ENTER`, enter);
+  assert.equal(entered.json.status, 'H_SUCCESS');
+  await send('DELETE', guest);
+});
+
 test('a full group says which entries hold it', async () => {
   const guest = '/v1/guests/full';
   await send('PUT', guest, { order: 18, ramBytes: 2 ** 28 });

@@ -3,6 +3,7 @@
  * wants.
  */
 import Fastify, { type FastifyInstance } from 'fastify';
+import type { GuestState } from '../../schemas/guest-states.ts';
 import type { GuestConfig } from '../../schemas/guests.ts';
 import { operationByOpcode } from '../../schemas/operations.ts';
 import { problem } from '../../schemas/problems.ts';
@@ -45,11 +46,15 @@ export function fakeGuests(): FakeGuests {
 }
 
 function fakeGuest(fake: FakeGuests, name: string, config: GuestConfig): Guest {
+  let state: GuestState = config.state;
   return {
     name,
     config,
     createdAt: new Date(0),
-    status: () => ({ order: config.order, streams: 0, state: 'running' }),
+    status: () => ({ order: config.order, streams: 0, state }),
+    async changeState(to) {
+      state = to;
+    },
     checkStream() {},
     openStream() {
       throw problem('stream-limit', 'a fake has no streams');

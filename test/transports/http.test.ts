@@ -44,6 +44,24 @@ function paths(reply: Reply): string[] {
 const ENTER = { flags: ['H_EXACT'], ptex: '0x190b8', pteh: '0x400ea1b217000015', ptel: '0x1190' };
 const ENTER_URL = '/v1/guests/g/hcalls/H_ENTER';
 
+test('a guest changes its state, and a body that asks for nothing known is refused', async () => {
+  const url = '/v1/guests/g';
+  const paused = await http.send('PATCH', url, { state: 'paused' });
+  assert.deepEqual([paused.status, paused.json.state], [200, 'paused']);
+  assert.equal((await http.send('GET', url)).json.state, 'paused');
+  assert.equal((await http.send('PATCH', url, { state: 'running' })).json.state, 'running');
+  for (const [body, code, path] of [
+    [{}, 'argument-invalid', 'state'],
+    [{ state: 'failed' }, 'argument-invalid', 'state'],
+    [{ state: 'paused', stat: 1 }, 'field-unknown', 'stat'],
+  ] as const) {
+    const refused = await http.send('PATCH', url, body);
+    assert.deepEqual([refused.json.code, paths(refused)], [code, [path]]);
+  }
+  assert.equal((await http.send('PATCH', url, [])).json.code, 'body-invalid');
+  assert.equal((await http.send('PATCH', '/v1/guests/none', {})).json.code, 'guest-not-found');
+});
+
 test('a guest is created, listed, looked at and deleted', async () => {
   const config = {
     order: 20,
@@ -260,7 +278,7 @@ test('addresses and methods that there are not', async () => {
     isProblem(await http.send(method, url), 405, 'method-not-allowed').headers.allow;
   assert.equal(await allow('GET', ENTER_URL), 'POST');
   assert.equal(await allow('POST', '/v1/guests'), 'GET, HEAD');
-  assert.equal(await allow('PATCH', '/v1/guests/g'), 'DELETE, GET, HEAD, PUT');
+  assert.equal(await allow('POST', '/v1/guests/g'), 'DELETE, GET, HEAD, PATCH, PUT');
   assert.equal(await allow('DELETE', '/v1/guests/g/hpt/statistics?x=1'), 'GET, HEAD');
   assert.equal(await allow('POST', '/v1/guests/g/memory'), 'GET, HEAD, PUT');
 });
