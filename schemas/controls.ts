@@ -178,4 +178,27 @@ export const CONTROLS = [
     ],
     meaning: 'occupancy of a piece of the table, group by group; next is the ptex to go on with',
   }),
+  control({
+    name: 'MEMSLOT_ADD',
+    opcode: 0x8014,
+    arguments: [
+      word('number', 'of the slot, below 32'),
+      word('base', 'guest address of its first byte'),
+      word('bytes', 'its length; both multiples of the host page'),
+      word('kind', '1 RAM, 2 cache-inhibited, 5 RAM whose bytes are kept'),
+      word('backingShift', 'log2 of the bytes of the host pages behind it'),
+    ],
+    results: ['outcome'],
+    meaning:
+      'a memory slot for a guest that runs, every page of it present: 0 added, 1 the number is taken, 2 it overlaps another slot, 3 no room for what is kept about it',
+  }),
+  control({
+    name: 'MEMSLOT_REMOVE',
+    opcode: 0x8015,
+    arguments: [word('number', 'of the slot')],
+    results: ['framesLeft'],
+    statuses: ['H_SUCCESS', 'H_PARAMETER', 'H_CONTINUE'],
+    meaning:
+      'take a memory slot away, a bounded piece at a time: entries that map it become ABSENT, then its addresses are MMIO; H_CONTINUE: call again',
+  }),
 ] as const satisfies readonly Operation[];

@@ -3,15 +3,11 @@
  * this order, before any processor knows the guest: startGuest, addMemslot for each slot, openTable.
  */
 import {
-  CLEAR_NEXT, HOST_PAGE_SHIFT, ISA300, MEMSLOTS, MEMSLOTS_MAX, MEMSLOT_BYTES, MEMSLOT_CI, MEMSLOT_COUNT, MODE,
-  PTEX_COUNT, RAM_BYTES, REVMAP_BASE, SLOT_BACKING_SHIFT, SLOT_BASE, SLOT_DATA, SLOT_DIRTY, SLOT_HOST, SLOT_KIND,
-  SLOT_LENGTH, SLOT_MEMORY, SLOT_RMAP, SLOT_SEARCH, TABLES_BASE, TABLES_END, TABLES_HIGH_USED, TABLES_LOW_USED,
-  TABLE_BASE, TABLE_ORDER,
+  CLEAR_NEXT, HOST_PAGE_SHIFT, ISA300, MEMSLOTS, MEMSLOTS_MAX, MEMSLOT_BYTES, MEMSLOT_COUNT, MODE, PTEX_COUNT,
+  RAM_BYTES, REVMAP_BASE, SLOT_BACKING_SHIFT, SLOT_BASE, SLOT_DATA, SLOT_DATA_USED, SLOT_END, SLOT_KIND, SLOT_LENGTH,
+  SLOT_ROOM_BYTES, SLOT_SEARCH, TABLES_BASE, TABLES_END, TABLES_HIGH_USED, TABLES_LOW_USED, TABLE_BASE, TABLE_ORDER,
 } from './memory-map';
-import { HOST_CACHE_INHIBITED, HOST_PRESENT, HOST_WRITABLE } from './memslots';
-
-/** Slot data and tables start on a boundary of this many bytes: a page, so that untouched parts stay untouched. */
-const ALIGNMENT: u64 = 65536;
+import { fillHostPages, placeSlotData } from './host/memslot-change';
 
 /** `memoryBytes`: length of the guest's memory, at most 4 GiB less 64 KiB so that no address overflows. */
 export function startGuest(memoryBytes: u32, ramBytes: u64, hostPageShift: u32, isa300: bool): void {
@@ -32,22 +28,14 @@ export function addMemslot(base: u64, bytes: u64, kind: u32, backingShift: u32, 
   const index = load<u32>(MEMSLOT_COUNT);
   if (index == MEMSLOTS_MAX) return false;
   const slot = MEMSLOTS + MEMSLOT_BYTES * <usize>index;
-  const frames = bytes >> load<u32>(HOST_PAGE_SHIFT);
-  const host = aligned(<u64>load<u32>(TABLES_BASE) + frames * 8);
-  const dirty = aligned(host + frames);
-  const bytesAt = aligned(dirty + (frames + 63) / 64 * 8);
-  const end = backed ? aligned(bytesAt + bytes) : bytesAt;
+  const end = placeSlotData(slot, load<u32>(TABLES_BASE), bytes, backed);
   if (end > <u64>load<u32>(TABLES_END)) return false;
   store<u64>(slot + SLOT_BASE, base);
   store<u64>(slot + SLOT_LENGTH, bytes);
   store<u32>(slot + SLOT_KIND, kind);
   store<u32>(slot + SLOT_BACKING_SHIFT, backingShift);
-  store<u32>(slot + SLOT_RMAP, load<u32>(TABLES_BASE));
-  store<u32>(slot + SLOT_HOST, <u32>host);
-  store<u32>(slot + SLOT_DIRTY, <u32>dirty);
-  store<u32>(slot + SLOT_MEMORY, backed ? <u32>bytesAt : 0);
-  const state = HOST_PRESENT | HOST_WRITABLE | (kind == MEMSLOT_CI ? HOST_CACHE_INHIBITED : 0);
-  memory.fill(<usize>host, state, <usize>frames);
+  store<u32>(slot + SLOT_END, <u32>end);
+  fillHostPages(slot, kind, <u32>(bytes >> load<u32>(HOST_PAGE_SHIFT)));
   store<u32>(TABLES_BASE, <u32>end);
   store<u32>(MEMSLOT_COUNT, index + 1);
   return true;
@@ -55,6 +43,10 @@ export function addMemslot(base: u64, bytes: u64, kind: u32, backingShift: u32, 
 
 /** The first table, zeroed by birth; order 0: none yet. False: no room in memory. */
 export function openTable(order: u32): bool {
+  store<u32>(SLOT_DATA_USED, load<u32>(TABLES_BASE));
+  // Room for later slots is left as far as the first table does not need it.
+  const spare = <i64>load<u32>(TABLES_END) - <i64>load<u32>(TABLES_BASE) - (order == 0 ? 0 : <i64>2 << <i64>order);
+  if (spare > <i64>SLOT_ROOM_BYTES) store<u32>(TABLES_BASE, load<u32>(TABLES_BASE) + SLOT_ROOM_BYTES);
   const base = load<u32>(TABLES_BASE);
   store<u32>(TABLES_LOW_USED, base);
   store<u32>(TABLES_HIGH_USED, load<u32>(TABLES_END));
@@ -79,8 +71,4 @@ export function installTable(base: u32, order: u32): void {
 export function noteTableUsed(base: u32, end: u32): void {
   if (base == load<u32>(TABLES_BASE)) store<u32>(TABLES_LOW_USED, max<u32>(end, load<u32>(TABLES_LOW_USED)));
   else store<u32>(TABLES_HIGH_USED, min<u32>(base, load<u32>(TABLES_HIGH_USED)));
-}
-
-function aligned(address: u64): u64 {
-  return (address + ALIGNMENT - 1) & ~(ALIGNMENT - 1);
 }

@@ -66,6 +66,9 @@ export const CHANGE_REHASHING: u32 = 1;
 export const CHANGE_INSTALLING: u32 = 2;
 export const CHANGE_RESETTING: u32 = 3;
 export const CHANGE_FREEING: u32 = 4;
+/** The base is the slot's address, the order 0. */
+export const CHANGE_ADDING_SLOT: u32 = 5;
+export const CHANGE_REMOVING_SLOT: u32 = 6;
 /**
  * u32: 0, or an hcall of several steps is on its way and must be gone on with, not started again: 1 its results are
  * laid out (H_BULK_REMOVE, H_BLOCK_REMOVE, HOST_DIRTY), 2 it met an R and clears it (HOST_AGE).

@@ -55,6 +55,10 @@ export const TABLES_END: usize = 0x1034;
 export const TABLES_LOW_USED: usize = 0x1038;
 export const TABLES_HIGH_USED: usize = 0x103c;
 
+/** u32: slot data may be something else than zeroes below this address. u32: slots added and removed since birth. */
+export const SLOT_DATA_USED: usize = 0x1148;
+export const SLOT_CHANGES: usize = 0x114c;
+
 /** i32: 0 open, else 1 + the processor that stopped all others to replace the table. */
 export const GATE: usize = 0x1040;
 /** i32: 0, else 1 + the processor that repairs what a dead one left; beside GATE, so that one look sees both. */
@@ -95,8 +99,10 @@ export const CLEAR_NEXT: usize = 0x1140;
 // --- Memslots ----------------------------------------------------------------------------------------------
 export const MEMSLOTS: usize = 0x2000;
 export const MEMSLOTS_MAX: u32 = 32;
+/** No guest address is as great as this. */
+export const GPA_LIMIT: u64 = 1 << 44;
 export const MEMSLOT_BYTES: usize = 64;
-/** u64 guest address, u64 bytes. */
+/** u64 guest address, u64 bytes; 0 bytes: not in use. They change with the gate closed only: host/memslot-change.ts. */
 export const SLOT_BASE: usize = 0;
 export const SLOT_LENGTH: usize = 8;
 /** u32: MEMSLOT_RAM or MEMSLOT_CI. */
@@ -107,6 +113,11 @@ export const SLOT_RMAP: usize = 24;
 export const SLOT_HOST: usize = 28;
 export const SLOT_DIRTY: usize = 32;
 export const SLOT_MEMORY: usize = 36;
+/** u32: behind all that. */
+export const SLOT_END: usize = 40;
+/** u32: 0, or 1 + the frame that its removal goes on with. u64: the length that a slot being added is to have. */
+export const SLOT_REMOVING: usize = 44;
+export const SLOT_NEW_LENGTH: usize = 48;
 export const MEMSLOT_RAM: u32 = 1;
 export const MEMSLOT_CI: u32 = 2;
 
@@ -172,6 +183,8 @@ export const RINGS: usize = 0x100000;
 export const SUBMISSION_RING_BYTES: usize = 0x100000;
 export const COMPLETION_RING_BYTES: usize = 0x100000;
 export const RING_PAIR_BYTES: usize = SUBMISSION_RING_BYTES + COMPLETION_RING_BYTES;
+/** Address space left free behind the slots of a guest's birth, for what is kept about slots added later. */
+export const SLOT_ROOM_BYTES: u32 = 0x4000000;
 export const SLOT_DATA: usize = RINGS + RING_PAIR_BYTES * <usize>STREAMS_MAX;
 
 /** An item of either ring: u32 length, u32 kind, then `length` bytes that never wrap. */

@@ -2,7 +2,8 @@
  * Memory slots: which guest addresses are memory, and what the host has behind each host page.
  *
  * "frame" below is a host page of the guest's memory, counted from its slot's first. Every word about a frame is
- * found by slot and frame. Slots are laid out before processors run and do not move.
+ * found by slot and frame. Slots do not move; they come and go with the gate closed (host/memslot-change.ts), so an hcall
+ * may look them up without a lock and keep what it found.
  */
 import {
   HOST_PAGE_SHIFT, MEMSLOTS, MEMSLOT_BYTES, MEMSLOT_COUNT, SLOT_BACKING_SHIFT, SLOT_BASE, SLOT_DIRTY, SLOT_HOST,

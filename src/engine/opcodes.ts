@@ -34,6 +34,8 @@ export const OP_ENTRY_INSPECT: u32 = 0x8010;
 export const OP_MEMORY_READ: u32 = 0x8011;
 export const OP_MEMORY_WRITE: u32 = 0x8012;
 export const OP_TABLE_COUNT: u32 = 0x8013;
+export const OP_MEMSLOT_ADD: u32 = 0x8014;
+export const OP_MEMSLOT_REMOVE: u32 = 0x8015;
 
 /** No hcall answers more. */
 export const HCALL_ANSWER_WORDS_MAX: u32 = 9;
@@ -52,7 +54,7 @@ export const CONTROL_BIT: u32 = 0x8000;
 /** A control record's, and one that there is: nothing may look at the words of another. */
 @inline
 export function isControl(opcode: u32): bool {
-  return opcode >= OP_HOST_UNMAP && opcode <= OP_TABLE_COUNT;
+  return opcode >= OP_HOST_UNMAP && opcode <= OP_MEMSLOT_REMOVE;
 }
 
 /** Fewest argument words | most << 16. */
@@ -91,6 +93,7 @@ function controlWordsAllowed(opcode: u32): u32 {
     case OP_HPT_RESIZE:
     case OP_HTAB_CLOSE:
     case OP_ENTRY_INSPECT:
+    case OP_MEMSLOT_REMOVE:
       return exactly(1);
     case OP_HOST_SET_PTE:
     case OP_HOST_PAGE_FAULT:
@@ -105,6 +108,8 @@ function controlWordsAllowed(opcode: u32): u32 {
     case OP_TABLE_HASH:
     case OP_WALK:
       return exactly(4);
+    case OP_MEMSLOT_ADD:
+      return exactly(5);
     case OP_HTAB_WRITE:
     case OP_MEMORY_WRITE:
       return 1 | ((1 + DATA_WORDS_MAX) << 16);

@@ -25,8 +25,8 @@ import { READER_FREE, READER_OPEN, busyState, readerAddress } from './host/htab-
 import { finishFree, finishReset } from './host/table';
 import { releaseResizeOf, restorePending } from './hcalls/resize';
 import {
-  CHAIN, CHAIN_A, CHAIN_B, CHAIN_PTEX, CHAIN_STEP, CHAIN_WORD, CHANGE_FREEING, CHANGE_INSTALLING, CHANGE_NONE,
-  CHANGE_REHASHING, CHANGE_RESETTING, ENTRY_RECORDS, ENTRY_RECORD_BYTES, JOURNAL_ANSWER, JOURNAL_CHANGE,
+  CHAIN, CHAIN_A, CHAIN_B, CHAIN_PTEX, CHAIN_STEP, CHAIN_WORD, CHANGE_ADDING_SLOT, CHANGE_FREEING, CHANGE_INSTALLING, CHANGE_NONE,
+  CHANGE_REHASHING, CHANGE_REMOVING_SLOT, CHANGE_RESETTING, ENTRY_RECORDS, ENTRY_RECORD_BYTES, JOURNAL_ANSWER, JOURNAL_CHANGE,
   JOURNAL_CHANGE_ANSWER, JOURNAL_CHANGE_BASE, JOURNAL_ANSWERED, JOURNAL_CHANGE_ORDER, JOURNAL_DEATHS, JOURNAL_DEATHS_AT, JOURNAL_INVALIDATING, JOURNAL_NOTE,
   JOURNAL_READER, JOURNAL_READ_FIRST,
   JOURNAL_READ_FROM, JOURNAL_READ_TO, JOURNAL_STREAM, READING_OPEN, READING_READ, RECORD_ADDRESS, RECORD_GUEST,
@@ -37,6 +37,7 @@ import {
   GATE, INVALIDATE_IN_PROGRESS, INVALIDATE_SEQ, JOURNAL, MOD_INTEREST, PROCESSORS, PROCESSORS_MAX, PROCESSOR_BYTES,
   PTEX_COUNT, READERS_MAX, READER_FIRST_PASS, READER_INDEX, READER_STATE, TABLE_BASE, revmapAddress,
 } from './memory-map';
+import { finishAdding, finishRemoving } from './host/memslot-change';
 import { RMAP_LOCK, appendToChain, linkAround, linkAtTail, unlinkFromChain, unlockChain } from './revmap';
 import { interruptedRecord, undoPair } from './processor';
 import { H_HARDWARE } from './status';
@@ -204,6 +205,8 @@ function mendTable(): void {
   if (closed && step == CHANGE_INSTALLING) installTable(base, order);
   if (closed && step == CHANGE_RESETTING) finishReset(base, order);
   if (closed && step == CHANGE_FREEING) finishFree();
+  if (closed && step == CHANGE_ADDING_SLOT) finishAdding(base);
+  if (closed && step == CHANGE_REMOVING_SLOT) finishRemoving(base);
   if (closed && step >= CHANGE_INSTALLING) store<u64>(self + JOURNAL_ANSWER, load<u64>(self + JOURNAL_CHANGE_ANSWER));
   if (step == CHANGE_REHASHING && load<u64>(self + JOURNAL_ANSWER) == 0) restorePending(base, order);
   yieldPoint(AT_TABLE);

@@ -238,6 +238,19 @@ function controls(of: Ingredients): (readonly [weight: number, fc.Arbitrary<Call
     [5, call('MEMORY_READ', gpa, pick(0n, 2n, 600n, 4097n))],
     [5, call('MEMORY_WRITE', gpa, anyWord, anyWord)],
     [5, call('TABLE_COUNT', ptex, pick(0n, 1n, 2n, 9n, 70000n))],
+    [
+      6,
+      call(
+        'MEMSLOT_ADD',
+        pick(0n, 1n, 2n, 3n, 31n, 32n),
+        pick(0n, 24n << 20n, 64n << 20n, 128n << 20n, 0x1000n, 1n << 44n),
+        pick(16n << 20n, 24n << 20n, 0x3_0000n, 0x1000n, 0n),
+        pick(1n, 1n, 5n, 2n, 0n, 6n),
+        // 24 stands for what the guest's other slots have.
+        pick(24n, 24n, 24n, 11n, 35n),
+      ),
+    ],
+    [5, call('MEMSLOT_REMOVE', pick(0n, 0n, 1n, 2n, 3n, 31n, 32n))],
     [2, call('TABLE_HASH', ptex, pick(0n, 3n, 70000n), anyWord, pick(0n, 5n))],
   ];
 }

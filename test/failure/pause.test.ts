@@ -65,7 +65,8 @@ function livePaused(mortal: MortalGuest, calls: EngineCalls, program: readonly C
   }
   checkTable(guest);
   // A frame that no program touches: what is answered is this record's, and of nothing begun before.
-  const clean = { name: 'HOST_DIRTY', args: [0x90000n, 3n] };
+  const untouched = guest.config.memslots?.at(-1)?.base ?? 0x90000n;
+  const clean = { name: 'HOST_DIRTY', args: [untouched, 3n] };
   assert.deepEqual(askOnHostStream(mortal, calls, clean), [0n, 0n]);
   assert.equal(executedRecords(mortal, program), after);
   paused[0] = 0n;

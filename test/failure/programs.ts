@@ -163,4 +163,28 @@ export const PROGRAMS: readonly Program[] = [
       call('HTAB_CLOSE', 0n),
     ],
   },
+  {
+    name: 'a memory slot that goes and comes',
+    config: {
+      ...config,
+      memslots: [
+        { base: 0n, bytes: 4 * 65536, kind: 'ram' },
+        { base: 0x100_0000n, bytes: 4 * 65536, kind: 'ram' },
+      ],
+    },
+    before: [...chain, R_AND_C],
+    calls: [
+      call('MEMSLOT_REMOVE', 0n),
+      call('MEMSLOT_REMOVE', 0n),
+      call('H_READ', 0n, 0x28n),
+      call('HOST_PAGE_FAULT', 0x28n, 0n),
+      enter(0x38n),
+      call('MEMSLOT_ADD', 0n, 0n, 0x30000n, 1n, 16n),
+      call('MEMSLOT_ADD', 0n, 0x40000n, 0x10000n, 1n, 16n),
+      call('MEMSLOT_ADD', 2n, 0x20000n, 0x20000n, 1n, 16n),
+      call('HOST_PAGE_FAULT', 0x28n, 0n),
+      call('HOST_PAGE_FAULT', 0x38n, 0n),
+      call('HOST_DIRTY', 0n, 3n),
+    ],
+  },
 ];

@@ -16,6 +16,7 @@ import {
   HPTE_V_ABSENT,
   HPTE_V_VALID,
   isAbsent,
+  isMmio,
   isOccupied,
   isValid,
   isWritable,
@@ -157,6 +158,8 @@ export function hostPageFault(state: State, args: readonly bigint[]): Answer {
   if ((host & HOST_WRITABLE) === 0 && isWritable(r)) r = makeReadonly(r);
   r = limitRc(state, r, gpa);
   const v = dword0Of(state, entry);
+  // Entered as MMIO, before a slot was added there.
+  if (isMmio(entry.dword0, entry.dword1)) state.mmioUpdate++;
   if (isValid(v)) {
     state.tlbieCount++;
     r |= entry.dword1 & HPTE_R_RC;

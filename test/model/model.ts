@@ -36,6 +36,7 @@ import {
 import { htabClose, htabOpen, htabRead, htabWrite } from './htab.ts';
 import { entryInspect, tableCount, tableHash } from './inspect.ts';
 import { hPageInit, memoryRead, memoryWrite } from './memory.ts';
+import { memslotAdd, memslotRemove } from './memslots.ts';
 import { hResizeHptCommit, hResizeHptPrepare, hptFree, hptReset, hptResize } from './resize.ts';
 import {
   type Answer,
@@ -118,6 +119,8 @@ const OTHERS: Readonly<Record<string, Operation>> = {
   HPT_RESET: hptReset,
   HPT_FREE: hptFree,
   HOST_DIRTY: hostDirty,
+  MEMSLOT_ADD: memslotAdd,
+  MEMSLOT_REMOVE: memslotRemove,
   MEMORY_READ: memoryRead,
   MEMORY_WRITE: memoryWrite,
 };

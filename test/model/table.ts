@@ -45,6 +45,7 @@ export interface Entry {
 }
 
 export interface Memslot {
+  number: number;
   base: bigint;
   bytes: bigint;
   cacheInhibited: boolean;
@@ -109,7 +110,8 @@ export function createState(config: ModelConfig): State {
     entries: new Map(),
     isa300: config.isa300,
     ramBytes: BigInt(config.ramBytes ?? ramSum(slots)),
-    memslots: slots.map((slot) => ({
+    memslots: slots.map((slot, number) => ({
+      number,
       base: slot.base,
       bytes: BigInt(slot.bytes),
       cacheInhibited: slot.kind === 'ci',

@@ -201,7 +201,7 @@ function beget(
  * AT_FRAME by the thread's leaving the gate. Gate and ACTIVE words matter only where somebody closes the gate.
  */
 function touchesOnlyItsOwn(program: Program, point: number, passed: number): boolean {
-  const gateMatters = program.replaces === true;
+  const gateMatters = program.replaces === true || program.closesGate === true;
   switch (NAMES[point]) {
     case 'AT_ANSWER':
       return (passed & 3) !== 0 && ((passed & 3) !== 3 || !gateMatters);

@@ -16,6 +16,10 @@ export interface Program {
   readonly threads: readonly (readonly Call[])[];
   /** A call replaces the table: then the gate matters, and steps that touch only it cannot be left out. */
   readonly replaces?: boolean;
+  /** The same for a call that closes the gate for something else. */
+  readonly closesGate?: boolean;
+  /** A call is not atomic in a way that the model could say: only what must be true of any table is asked for. */
+  readonly invariantsOnly?: boolean;
 }
 
 /** A page of segment 1, at its start; it belongs into group 1, where a bolted entry survives a resize. */
@@ -150,6 +154,37 @@ const OTHERS: readonly (readonly [
   ['dirty', USED, [dirty()]],
 ];
 
+const removeSlot = call('MEMSLOT_REMOVE', 0n);
+/** Frames 0 and 1. */
+const addSlot = call('MEMSLOT_ADD', 0n, 0n, 2n << 16n, 1n, 16n);
+const SMALL_SLOT = [removeSlot, addSlot];
+
+/** What a slot is removed against, and added against. */
+const SLOTS: readonly Small[] = [
+  ...OTHERS.map(
+    ([name, before, calls]): Small => [
+      `slot removal/${name}`,
+      [...SMALL_SLOT, ...before.filter(({ args }) => args.at(-1) !== 0x2_0012n)],
+      [[removeSlot], calls],
+    ],
+  ),
+  ['slot removal/enter, one chain', [...SMALL_SLOT, ...CHAIN], [[removeSlot], [exact(0x29n)]]],
+  ['slot removal/slot removal', [...SMALL_SLOT, ...USED], [[removeSlot], [removeSlot, addSlot]]],
+  ['slot removal/page back', [...SMALL_SLOT, ...CHAIN], [[removeSlot], [present(), exact(0x29n)]]],
+  [
+    'slot removal, addition/enter',
+    [...SMALL_SLOT, ...CHAIN],
+    [[removeSlot, addSlot], [exact(0x29n)]],
+  ],
+  [
+    'slot removal, addition/remove',
+    [...SMALL_SLOT, ...USED],
+    [[removeSlot, addSlot], [remove(0x28n)]],
+  ],
+  ['slot addition/enter', [removeSlot], [[addSlot], [exact(0x28n)]]],
+  ['slot addition/page fault', [removeSlot, exact(0x28n)], [[addSlot], [fault(0x28n)]]],
+];
+
 const SURVIVOR = exact(8n, 1n, V | BOLTED);
 
 export const PROGRAMS: readonly Program[] = [
@@ -162,6 +197,14 @@ export const PROGRAMS: readonly Program[] = [
     name: `read/${name}`,
     before,
     threads: [[read(0x28n)], calls],
+  })),
+  ...SLOTS.map(([name, before, threads]) => ({
+    name,
+    before,
+    threads,
+    closesGate: true,
+    // A removal takes the pages away, and then the slot: its host can look in between.
+    invariantsOnly: /age|dirty|page back|slot removal.slot removal/.test(name),
   })),
   { name: 'read of four/bulk', before: USED, threads: [[readFour(0x28n)], [bulk(0x28n, 0x29n)]] },
   ...OTHERS.map(([name, before, calls]) => ({

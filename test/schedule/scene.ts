@@ -123,6 +123,7 @@ function comparedParts(guest: TestGuest, replaces: boolean): Uint8Array[] {
   return [
     bytes(TABLE_BASE!, GUEST_BLOCK_BYTES),
     bytes(READERS!, 64),
+    bytes(MEMSLOTS!, 64),
     ...[guest.word32(TABLE_BASE!), guest.word32(REVMAP_BASE!), ...tables].map((at) =>
       bytes(at, WATCHED_SLOTS * 16),
     ),

@@ -5,14 +5,18 @@
 import { readEntry } from '../hcalls/read';
 import { ORDER_MAX, ORDER_MIN, resizeAtOnce } from '../hcalls/resize';
 import { journalDone } from '../journal';
-import { MODE, PTEX_COUNT, SLOT_BASE, SLOT_LENGTH, hpteAddress, revmapAddress } from '../memory-map';
+import {
+  GPA_LIMIT, HOST_PAGE_SHIFT, MEMSLOTS_MAX, MEMSLOT_CI, MEMSLOT_RAM, MODE, PTEX_COUNT, SLOT_BASE, SLOT_LENGTH, SLOT_REMOVING,
+  hpteAddress, revmapAddress,
+} from '../memory-map';
 import { memoryOf, slotOf } from '../memslots';
 import {
   DIRTY_FRAMES_MAX, HTAB_READ_BYTES_MAX, MEMORY_WORDS_MAX, OP_HOST_AGE, OP_HOST_DIRTY,
   OP_HOST_PAGE_FAULT, OP_HOST_SET_PTE, OP_HOST_UNMAP, OP_HPT_FREE, OP_HPT_RESET, OP_HPT_RESIZE, OP_HTAB_CLOSE,
-  OP_HTAB_OPEN, OP_HTAB_READ, OP_HTAB_WRITE, OP_MEMORY_READ, OP_MEMORY_WRITE, OP_SET_RC, OP_TABLE_COUNT,
+  OP_HTAB_OPEN, OP_HTAB_READ, OP_HTAB_WRITE, OP_MEMSLOT_ADD, OP_MEMSLOT_REMOVE, OP_MEMORY_READ, OP_MEMORY_WRITE, OP_SET_RC, OP_TABLE_COUNT,
   OP_TABLE_HASH, OP_WALK,
 } from '../opcodes';
+import { SHIFT_16G } from '../page-sizes';
 import { RULE_CONTROL_ARGUMENT, RULE_CONTROL_DONE, RULE_NO_MEMORY, RULE_NO_TABLE } from '../rules';
 import {
   H_CONTINUE, H_NOT_AVAILABLE, H_NO_MEM, H_PARAMETER, H_RESOURCE, H_SUCCESS,
@@ -22,6 +26,7 @@ import { ageBackingPage } from './age';
 import { harvestDirty } from './dirty';
 import { HTAB_BOLTED_ONLY, closeReader, openReader, readHtab, stoppedEarly } from './htab-reader';
 import { htabTaken, writeHtab } from './htab-writer';
+import { addSlotWhileRunning, removeSlotPiece } from './memslot-change';
 import { pageFault, setBackingPage, setRc } from './page-fault';
 import { countPiece, freeTable, hashPiece, resetTable } from './table';
 import { unmapBackingPage } from './unmap';
@@ -42,6 +47,12 @@ export function executeControl(opcode: u32, words: u32, args: usize, results: us
     case OP_MEMORY_READ:
     case OP_MEMORY_WRITE:
       return onBackedMemory(opcode, words, args, results);
+    case OP_MEMSLOT_ADD:
+      return addSlot(args, results);
+    case OP_MEMSLOT_REMOVE: {
+      const status = removeSlotPiece(load<u64>(args), results);
+      return status == H_PARAMETER ? badArgument(0, load<u64>(args)) : status;
+    }
     case OP_HPT_RESET: {
       const refused = resetTable(load<u64>(args), results);
       if (refused == 1) return badArgument(0, load<u64>(args));
@@ -55,6 +66,26 @@ export function executeControl(opcode: u32, words: u32, args: usize, results: us
   }
 }
 
+const KIND_KEEPS_BYTES: u64 = 4;
+
+function addSlot(args: usize, results: usize): i32 {
+  const base = load<u64>(args, 8);
+  const bytes = load<u64>(args, 16);
+  const kind = load<u64>(args, 24);
+  const backingShift = load<u64>(args, 32);
+  const hostShift = load<u32>(HOST_PAGE_SHIFT);
+  const within = (<u64>1 << <u64>hostShift) - 1;
+  if (load<u64>(args) >= <u64>MEMSLOTS_MAX) return badArgument(0, load<u64>(args));
+  if ((base & within) != 0 || base >= GPA_LIMIT) return badArgument(1, base);
+  if ((bytes & within) != 0 || bytes == 0 || bytes > GPA_LIMIT - base) return badArgument(2, bytes);
+  if ((kind & ~KIND_KEEPS_BYTES) != MEMSLOT_RAM && kind != MEMSLOT_CI) return badArgument(3, kind);
+  if (backingShift < hostShift || backingShift > SHIFT_16G) return badArgument(4, backingShift);
+  const kept = (kind & KIND_KEEPS_BYTES) != 0;
+  addSlotWhileRunning(<u32>load<u64>(args), base, bytes, <u32>(kind & 3), <u32>backingShift, kept, results);
+  answerWords(1);
+  return H_SUCCESS;
+}
+
 function onMemory(opcode: u32, args: usize, results: usize): i32 {
   const gpa = load<u64>(args);
   if (slotOf(gpa) == 0) return noMemory(gpa);
@@ -64,6 +95,7 @@ function onMemory(opcode: u32, args: usize, results: usize): i32 {
       return answer(results, 0);
     case OP_HOST_SET_PTE:
       if (load<u64>(args, 8) > 7) return badArgument(1, load<u64>(args, 8));
+      if (load<u32>(slotOf(gpa) + SLOT_REMOVING) != 0) return noMemory(gpa);
       setBackingPage(gpa, <u8>load<u64>(args, 8));
       return answer(results, 0);
     case OP_HOST_AGE:

@@ -2,10 +2,11 @@
  * What the host and the hardware do to an entry that is there: page it in, set R and C, change the page behind it.
  */
 import { cacheabilityFits } from '../hcalls/enter';
+import { noteMmioChange } from '../hcalls/remove';
 import { guestRpte, noteModification, setGuestRpte } from '../guest-view';
 import {
   HOST_FRAME_OFFSET, HPTE_R_G, HPTE_R_I, HPTE_R_KEY, HPTE_R_M, HPTE_R_PP0, HPTE_R_RC, HPTE_R_TS, HPTE_R_W,
-  HPTE_V_ABSENT, HPTE_V_TAKEN, HPTE_V_VALID, guestV, isMmio, isWritable, madeReadOnly, tableR, tableV,
+  HPTE_V_ABSENT, HPTE_V_TAKEN, HPTE_V_VALID, guestV, isWritable, madeReadOnly, tableR, tableV,
 } from '../hpte';
 import { lockHpte, unlockHpte } from '../hpte-lock';
 import { journalAnswer, journalWords } from '../journal';
@@ -67,7 +68,9 @@ export function pageFault(ptex: u64, results: usize): void {
   const locked = lockHpte(entry);
   const real = load<u64>(entry, 8);
   const v = guestV(locked, real);
-  const outcome = (v & HPTE_V_TAKEN) == 0 ? FAULT_EMPTY : isMmio(v, real) ? FAULT_MMIO : pageIn(entry, v, ptex);
+  const outcome = (v & HPTE_V_TAKEN) == 0 ? FAULT_EMPTY : pageIn(entry, v, ptex);
+  // It was entered as MMIO, and a slot has been added there since.
+  if (outcome == FAULT_VALID_NOW) noteMmioChange(v, real);
   store<u64>(results, outcome);
   journalAnswer(H_SUCCESS, 1);
   // pageIn leaves the new dword 0 in the entry, still locked.
