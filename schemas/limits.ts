@@ -44,6 +44,8 @@ export const PIECE_ENTRIES_MAX = 65536;
 export const HTAB_READ_BYTES_MAX = 64 * 1024;
 /** Host pages one HOST_DIRTY harvests. */
 export const DIRTY_FRAMES_MAX = 4096;
+/** Host pages one request harvests: half a MiB of bitmap, the dirt of 256 GiB in pages of 64 KiB. */
+export const DIRTY_PAGES_MAX = 4 * 1024 * 1024;
 /** Words one MEMORY_READ answers. */
 export const MEMORY_WORDS_MAX = 4096;
 /** Data words of one HTAB_WRITE or MEMORY_WRITE: the record's 12-bit word count less its arguments. */

@@ -143,6 +143,25 @@ export const PROBLEMS = {
     meaning: 'The range is not wholly inside one of the memory slots that the guest keeps.',
     whatToDo: "Look at the guest's `memslots`.",
   },
+  'memslot-not-found': {
+    status: 404,
+    title: 'No such memory slot',
+    meaning: 'The guest has no memory slot of this number.',
+    whatToDo: 'GET /v1/guests/{guest}/memslots lists the slots.',
+  },
+  'memslot-taken': {
+    status: 409,
+    title: 'The memory slot cannot be there',
+    meaning:
+      'The number is in use, the addresses overlap another slot, or there is no room for what is kept about it. Nothing changed.',
+    whatToDo: 'DELETE the slot that `detail` names, or choose another number or other addresses.',
+  },
+  'resize-refused': {
+    status: 409,
+    title: 'The table cannot be resized so',
+    meaning: 'The hcall that does it answered something else than success; `detail` says what.',
+    whatToDo: 'GET the resize for its state; begin again with POST …/hpt/resize.',
+  },
   'query-invalid': {
     status: 400,
     title: 'The query is malformed',

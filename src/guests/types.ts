@@ -33,6 +33,21 @@ export interface GuestStream {
   close(): void;
 }
 
+export interface GuestSlot {
+  readonly number: number;
+  readonly base: bigint;
+  readonly bytes: number;
+  readonly kind: 'ram' | 'ci';
+}
+
+/** A table in preparation beside the active one: RESIZE_STATE, its order, bytes zeroed of all bytes. */
+export interface ResizeProgress {
+  readonly state: number;
+  readonly order: number;
+  readonly zeroedBytes: number;
+  readonly bytes: number;
+}
+
 export interface Guest {
   readonly name: string;
   readonly config: GuestConfig;
@@ -44,6 +59,9 @@ export interface Guest {
    * guest meanwhile.
    */
   changeState(to: AskedState): Promise<void>;
+  /** The slots that are there now. RACE: one that is being added or removed may be told as before or after. */
+  memslots(): GuestSlot[];
+  resize(): ResizeProgress;
   openStream(role: Role, listener: StreamListener): GuestStream;
   /** Throws the problem with which `openStream` would refuse now. */
   checkStream(): void;

@@ -16,6 +16,15 @@ const GUEST_PAGES = 65535;
 /** What the rings, the guests and the tests need of the memory map. */
 const MAP_NAMES = [
   'DEAD',
+  'MEMSLOTS',
+  'MEMSLOT_BYTES',
+  'MEMSLOT_COUNT',
+  'SLOT_BASE',
+  'SLOT_KIND',
+  'RESIZE_STATE',
+  'RESIZE_ORDER',
+  'RESIZE_BASE',
+  'RESIZE_ZEROED',
   'PAUSED',
   'PROCESSORS',
   'PROCESSOR_BYTES',

@@ -59,7 +59,7 @@ function guestPath(name: string): string {
 }
 
 function guestJson(guest: Guest) {
-  const { memslots, state: _first, ...config } = guest.config;
+  const { memslots: _born, state: _first, ...config } = guest.config;
   const { order, streams, state } = guest.status();
   const path = guestPath(guest.name);
   return {
@@ -68,15 +68,15 @@ function guestJson(guest: Guest) {
     ...config,
     /** Differs from `order` after a resize or a reset. */
     orderNow: order,
-    ...(memslots === undefined
-      ? {}
-      : { memslots: memslots.map((slot) => ({ ...slot, base: hex(slot.base) })) }),
+    memslots: guest.memslots().map((slot) => ({ ...slot, base: hex(slot.base) })),
     streams,
     createdAt: guest.createdAt.toISOString(),
     links: {
       self: path,
       hcalls: `${path}/hcalls`,
       control: `${path}/control`,
+      memslots: `${path}/memslots`,
+      resize: `${path}/hpt/resize`,
       stream: `${path}/stream`,
       statistics: `${path}/hpt/statistics`,
       hash: `${path}/hpt/hash`,

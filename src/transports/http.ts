@@ -6,6 +6,8 @@
  *
  *   http-guests.ts  a guest's life          http-hcalls.ts  hcalls, batches, control operations
  *   http-table.ts   looking at the table    http-memory.ts  bytes of guest memory
+ *   http-memslots.ts  memory slots          http-host.ts    what a host does; the walk
+ *   http-resize.ts  a resize                bodies.ts       what is wrong with a body
  */
 import type { FastifyInstance } from 'fastify';
 import { OPERATIONS } from '../../schemas/operations.ts';
@@ -19,7 +21,10 @@ import {
 import type { Guests } from '../guests/types.ts';
 import { guestRoutes } from './http-guests.ts';
 import { hcallRoutes } from './http-hcalls.ts';
+import { hostRoutes } from './http-host.ts';
 import { memoryRoutes } from './http-memory.ts';
+import { memslotRoutes } from './http-memslots.ts';
+import { resizeRoutes } from './http-resize.ts';
 import { tableRoutes } from './http-table.ts';
 import { answerProblems } from './problems.ts';
 
@@ -38,6 +43,9 @@ export async function httpRoutes(app: FastifyInstance, options: HttpOptions): Pr
   guestRoutes(app, guests);
   hcallRoutes(app, guests);
   tableRoutes(app, guests);
+  memslotRoutes(app, guests);
+  hostRoutes(app, guests);
+  resizeRoutes(app, guests);
   await app.register(async (scope) => memoryRoutes(scope, guests));
 }
 
@@ -83,6 +91,10 @@ const INDEX = {
     statistics: '/v1/guests/{guest}/hpt/statistics',
     hash: '/v1/guests/{guest}/hpt/hash',
     memory: '/v1/guests/{guest}/memory{?gpa,bytes}',
+    memslots: '/v1/guests/{guest}/memslots',
+    host: '/v1/guests/{guest}/host/{unmap|read-only|present|age|dirty|page-fault}',
+    walk: '/v1/guests/{guest}/hpt/walk',
+    resize: '/v1/guests/{guest}/hpt/resize',
     health: '/healthz',
     readiness: '/readyz',
     problems: '/problems',

@@ -55,6 +55,13 @@ function fakeGuest(fake: FakeGuests, name: string, config: GuestConfig): Guest {
     async changeState(to) {
       state = to;
     },
+    memslots: () =>
+      (config.memslots ?? []).map((slot, number) => ({
+        number,
+        ...slot,
+        bytes: slot.bytes,
+      })),
+    resize: () => ({ state: 0, order: 0, zeroedBytes: 0, bytes: 0 }),
     checkStream() {},
     openStream() {
       throw problem('stream-limit', 'a fake has no streams');

@@ -83,7 +83,7 @@ test('a guest is created, listed, looked at and deleted', async () => {
     memory: 'backed',
     slotSearch: 'linearizable',
     orderNow: 20,
-    memslots: [{ base: '0x0', bytes: 2 ** 28, kind: 'ram' }],
+    memslots: [{ number: 0, base: '0x0', bytes: 2 ** 28, kind: 'ram' }],
     streams: 0,
     createdAt: new Date(0).toISOString(),
     links: created.json.links,

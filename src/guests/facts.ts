@@ -1,0 +1,29 @@
+/**
+ * Facts about a guest that are read straight from its memory. Main thread; RACE: plain reads of words that processors
+ * write, for people: each is right for itself, all of them together may be of two moments.
+ */
+import type { MemoryMap } from '../rings/engine.ts';
+import type { GuestSlot, ResizeProgress } from './types.ts';
+
+export function memslotsOf({ buffer }: WebAssembly.Memory, map: MemoryMap): GuestSlot[] {
+  const slots: GuestSlot[] = [];
+  const count = new Uint32Array(buffer, map.MEMSLOT_COUNT, 1)[0]!;
+  for (let number = 0; number < count; number++) {
+    const at = map.MEMSLOTS + map.MEMSLOT_BYTES * number;
+    const [base, bytes] = new BigUint64Array(buffer, at + map.SLOT_BASE, 2);
+    if (bytes === 0n) continue;
+    const ci = new Uint32Array(buffer, at + map.SLOT_KIND, 1)[0] === map.MEMSLOT_CI;
+    slots.push({ number, base: base!, bytes: Number(bytes), kind: ci ? 'ci' : 'ram' });
+  }
+  return slots;
+}
+
+export function resizeOf({ buffer }: WebAssembly.Memory, map: MemoryMap): ResizeProgress {
+  const word = (at: number): number => new Uint32Array(buffer, at, 1)[0]!;
+  const state = word(map.RESIZE_STATE);
+  if (state === 0) return { state, order: 0, zeroedBytes: 0, bytes: 0 };
+  const order = word(map.RESIZE_ORDER);
+  const zeroedBytes = word(map.RESIZE_ZEROED) - word(map.RESIZE_BASE);
+  // The table and its reverse map.
+  return { state, order, zeroedBytes, bytes: 2 * 2 ** order };
+}
