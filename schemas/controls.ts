@@ -5,6 +5,10 @@
 import { control, ptex, word } from './operation.ts';
 import type { Operation } from './operation.ts';
 
+/** By which TABLE_SHAPE counts. `64Kin4K`: a page of 64 KiB in a segment of 4 KiB pages. */
+export const PAGE_SIZES = ['4K', '64Kin4K', '16Min4K', '64K', '16Min64K', '16M', '16G'] as const;
+export const CHAIN_LENGTHS = ['1', '2', '3', '4', '5to8', '9to16', '17to64', '65up'] as const;
+
 export const CONTROLS = [
   control({
     name: 'HOST_UNMAP',
@@ -200,5 +204,19 @@ export const CONTROLS = [
     statuses: ['H_SUCCESS', 'H_PARAMETER', 'H_CONTINUE'],
     meaning:
       'take a memory slot away, a bounded piece at a time: entries that map it become ABSENT, then its addresses are MMIO; H_CONTINUE: call again',
+  }),
+  control({
+    name: 'TABLE_SHAPE',
+    opcode: 0x8016,
+    arguments: [ptex, word('count', 'entries to look at')],
+    results: [
+      'next',
+      ...[0, 1, 2, 3, 4, 5, 6, 7, 8].map((entries) => `groupsWith${entries}`),
+      ...[0, 1, 2, 3, 4, 5, 6, 7].map((slot) => `entriesInSlot${slot}`),
+      ...PAGE_SIZES.map((size) => `pages${size}`),
+      ...CHAIN_LENGTHS.map((length) => `chainsOf${length}`),
+    ],
+    meaning:
+      'how a piece of the table is filled: groups by their entries, entries by slot and page size, chains by length; next is the ptex to go on with',
   }),
 ] as const satisfies readonly Operation[];

@@ -36,6 +36,7 @@ export const OP_MEMORY_WRITE: u32 = 0x8012;
 export const OP_TABLE_COUNT: u32 = 0x8013;
 export const OP_MEMSLOT_ADD: u32 = 0x8014;
 export const OP_MEMSLOT_REMOVE: u32 = 0x8015;
+export const OP_TABLE_SHAPE: u32 = 0x8016;
 
 /** No hcall answers more. */
 export const HCALL_ANSWER_WORDS_MAX: u32 = 9;
@@ -45,6 +46,8 @@ export const DATA_WORDS_MAX: u32 = 4000;
 export const HTAB_READ_BYTES_MAX: u64 = 65536;
 export const DIRTY_FRAMES_MAX: u64 = 4096;
 export const MEMORY_WORDS_MAX: u64 = 4096;
+/** Words that TABLE_SHAPE answers. */
+export const SHAPE_WORDS: u32 = 33;
 /** What an unknown opcode may carry: anything, since all it gets is H_FUNCTION. */
 const ANY: u32 = 0xfff;
 
@@ -54,7 +57,7 @@ export const CONTROL_BIT: u32 = 0x8000;
 /** A control record's, and one that there is: nothing may look at the words of another. */
 @inline
 export function isControl(opcode: u32): bool {
-  return opcode >= OP_HOST_UNMAP && opcode <= OP_MEMSLOT_REMOVE;
+  return opcode >= OP_HOST_UNMAP && opcode <= OP_TABLE_SHAPE;
 }
 
 /** Fewest argument words | most << 16. */
@@ -102,6 +105,7 @@ function controlWordsAllowed(opcode: u32): u32 {
     case OP_HOST_DIRTY:
     case OP_MEMORY_READ:
     case OP_TABLE_COUNT:
+    case OP_TABLE_SHAPE:
       return exactly(2);
     case OP_SET_RC:
       return exactly(3);
@@ -129,6 +133,8 @@ export function answerWordsMax(opcode: u32, args: usize): u32 {
       return 1 + (<u32>min<u64>(load<u64>(args, 8), HTAB_READ_BYTES_MAX) + 7) / 8;
     case OP_HOST_DIRTY:
       return 1 + (<u32>min<u64>(load<u64>(args, 8), DIRTY_FRAMES_MAX) + 63) / 64;
+    case OP_TABLE_SHAPE:
+      return SHAPE_WORDS;
     case OP_MEMORY_READ:
       return <u32>min<u64>(load<u64>(args, 8), MEMORY_WORDS_MAX);
     default:

@@ -3,7 +3,7 @@
  * write, for people: each is right for itself, all of them together may be of two moments.
  */
 import type { MemoryMap } from '../rings/engine.ts';
-import type { GuestSlot, ResizeProgress } from './types.ts';
+import type { GuestSlot, ProcessorCounters, ResizeProgress } from './types.ts';
 
 export function memslotsOf({ buffer }: WebAssembly.Memory, map: MemoryMap): GuestSlot[] {
   const slots: GuestSlot[] = [];
@@ -26,4 +26,25 @@ export function resizeOf({ buffer }: WebAssembly.Memory, map: MemoryMap): Resize
   const zeroedBytes = word(map.RESIZE_ZEROED) - word(map.RESIZE_BASE);
   // The table and its reverse map.
   return { state, order, zeroedBytes, bytes: 2 * 2 ** order };
+}
+
+/** The counters lie in the guest's memory by the processor's number: a successor goes on with them. */
+export function countersOf(
+  { buffer }: WebAssembly.Memory,
+  map: MemoryMap,
+  processors: number,
+): ProcessorCounters[] {
+  return Array.from({ length: processors }, (_, processor) => {
+    const block = map.PROCESSORS + map.PROCESSOR_BYTES * processor;
+    const count = (at: number): number => Number(new BigUint64Array(buffer, block + at, 1)[0]);
+    return {
+      processor,
+      records: count(map.COUNT_RECORDS),
+      lockWaits: count(map.COUNT_LOCK_WAITS),
+      chainWaits: count(map.COUNT_CHAIN_WAITS),
+      secondPasses: count(map.COUNT_SECOND_PASS),
+      tlbies: count(map.COUNT_TLBIE),
+      tlbsyncs: count(map.COUNT_TLBSYNC),
+    };
+  });
 }

@@ -19,7 +19,7 @@ import { endProblem, openCaller } from './caller.ts';
 import type { Caller } from './caller.ts';
 import { openGuestStream } from './guest-stream.ts';
 import type { OwnedStream } from './guest-stream.ts';
-import { memslotsOf, resizeOf } from './facts.ts';
+import { countersOf, memslotsOf, resizeOf } from './facts.ts';
 import { beginHcalls, beginLife, changeState, endHcalls, notYet, openLife } from './life.ts';
 import type { Life } from './life.ts';
 import type { Guest, Role, StreamEnd, StreamListener } from './types.ts';
@@ -100,6 +100,7 @@ export function openGuest(site: GuestSite): OwnedGuest {
             : 'ending',
     }),
     memslots: () => memslotsOf(site.memory, site.map),
+    counters: () => countersOf(site.memory, site.map, site.pool.processors.length),
     resize: () => resizeOf(site.memory, site.map),
     begin: (first) => beginLife(state.life, first),
     changeState: (to) => changeState(state.life, to),

@@ -48,6 +48,18 @@ export interface ResizeProgress {
   readonly bytes: number;
 }
 
+/** What a processor has done for a guest, its dead predecessors' share included. */
+export interface ProcessorCounters {
+  readonly processor: number;
+  readonly records: number;
+  /** Waits for an entry's lock and for a chain's, and H_ENTERs that needed a second pass. */
+  readonly lockWaits: number;
+  readonly chainWaits: number;
+  readonly secondPasses: number;
+  readonly tlbies: number;
+  readonly tlbsyncs: number;
+}
+
 export interface Guest {
   readonly name: string;
   readonly config: GuestConfig;
@@ -62,6 +74,8 @@ export interface Guest {
   /** The slots that are there now. RACE: one that is being added or removed may be told as before or after. */
   memslots(): GuestSlot[];
   resize(): ResizeProgress;
+  /** Of every processor that the guest has been on. */
+  counters(): ProcessorCounters[];
   openStream(role: Role, listener: StreamListener): GuestStream;
   /** Throws the problem with which `openStream` would refuse now. */
   checkStream(): void;

@@ -13,6 +13,7 @@ import {
   fromIsa300,
   virtualPageOf,
 } from '../../schemas/hpte.ts';
+import { CHAIN_LENGTHS, PAGE_SIZES } from '../../schemas/controls.ts';
 import { PIECE_ENTRIES_MAX } from '../../schemas/limits.ts';
 import { operationByName } from '../../schemas/operations.ts';
 import { problem } from '../../schemas/problems.ts';
@@ -50,7 +51,8 @@ export function tableRoutes(app: FastifyInstance, guests: Guests): void {
   );
 
   app.get<{ Params: GuestParams }>(`${hpt}/statistics`, async ({ params }) => {
-    return countTable(guestNamed(guests, params.guest));
+    const guest = guestNamed(guests, params.guest);
+    return { ...(await countTable(guest)), ...(await shapeTable(guest)) };
   });
 
   app.get<{ Params: GuestParams }>(`${hpt}/hash`, async ({ params }) => {
@@ -145,6 +147,42 @@ function stateOf(dword0: bigint, dword1: bigint): 'valid' | 'absent' | 'mmio' | 
 }
 
 const COUNTS = operationByName('TABLE_COUNT')!.results.slice(1);
+
+/** Buckets of the map: as many as a picture has room for. */
+const BUCKETS_MAX = 4096;
+/** Buckets asked for at once: some milliseconds of a processor at the greatest order. */
+const BUCKETS_AT_ONCE = 64;
+
+async function shapeTable(guest: Guest) {
+  const { entries } = tableOf(guest);
+  const perBucket = Math.max(GROUP_ENTRIES, entries / BUCKETS_MAX);
+  const totals = Array.from({ length: 32 }, () => 0);
+  const occupied: number[] = [];
+  for (let first = 0; first < entries; first += perBucket * BUCKETS_AT_ONCE) {
+    const count = Math.min(BUCKETS_AT_ONCE, (entries - first) / perBucket);
+    const records = Array.from({ length: count }, (_, i) =>
+      control('TABLE_SHAPE', [BigInt(first + i * perBucket), BigInt(perBucket)]),
+    );
+    for (const { status, words } of await guest.run(records)) {
+      if (status !== STATUSES.H_SUCCESS) throw tableChanged(guest);
+      const counts = words.slice(1).map(Number);
+      counts.forEach((value, i) => {
+        totals[i]! += value;
+      });
+      occupied.push(counts.slice(0, 9).reduce((sum, groups, taken) => sum + groups * taken, 0));
+    }
+  }
+  const named = (names: readonly string[], from: number) =>
+    Object.fromEntries(names.map((name, i) => [name, totals[from + i]!]));
+  return {
+    groupsByEntries: totals.slice(0, 9),
+    entriesBySlot: totals.slice(9, 17),
+    entriesByPageSize: named(PAGE_SIZES, 17),
+    chainsByLength: named(CHAIN_LENGTHS, 24),
+    map: { entriesPerBucket: perBucket, occupied },
+    processors: guest.counters(),
+  };
+}
 
 async function countTable(guest: Guest) {
   const { order, entries } = tableOf(guest);

@@ -251,6 +251,7 @@ function controls(of: Ingredients): (readonly [weight: number, fc.Arbitrary<Call
       ),
     ],
     [5, call('MEMSLOT_REMOVE', pick(0n, 0n, 1n, 2n, 3n, 31n, 32n))],
+    [8, call('TABLE_SHAPE', ptex, pick(0n, 2n, 9n, 70000n))],
     [2, call('TABLE_HASH', ptex, pick(0n, 3n, 70000n), anyWord, pick(0n, 5n))],
   ];
 }

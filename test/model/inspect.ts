@@ -12,6 +12,7 @@ import {
   isOccupied,
   isSecondary,
   isValid,
+  pageSize,
 } from './hpte.ts';
 import {
   type Answer,
@@ -115,4 +116,39 @@ export function entryInspect(state: State, args: readonly bigint[]): Answer {
     BigInt(back),
     ...shownEntry(state, index),
   );
+}
+
+/** Actual and base page shifts in the order of the answer. */
+const SIZES = ['12 12', '12 16', '12 24', '16 16', '16 24', '24 24', '34 34'];
+/** Longest chain of each word but the last. */
+const LENGTHS = [1, 2, 3, 4, 8, 16, 64];
+
+export function tableShape(state: State, args: readonly bigint[]): Answer {
+  const [ptex = 0n, count = 0n] = args;
+  if (!isPtex(state, ptex)) return fail(STATUSES.H_PARAMETER);
+  const start = Number(ptex) - (Number(ptex) % 8);
+  const widened = Math.ceil((Number(ptex) + pieceLength(count)) / 8) * 8;
+  const end = Math.min(widened, start + PIECE_ENTRIES_MAX, entryCount(state));
+  const words = Array.from({ length: 33 }, () => 0);
+  const bump = (at: number): void => {
+    words[at]!++;
+  };
+  for (let group = start; group < end; group += 8) {
+    const present = [0, 1, 2, 3, 4, 5, 6, 7].filter((slot) =>
+      isOccupied(state.entries.get(group + slot)?.dword0 ?? 0n),
+    );
+    bump(1 + present.length);
+    for (const slot of present) {
+      bump(10 + slot);
+      const entry = entryAt(state, group + slot);
+      const v = dword0Of(state, entry);
+      const { base, actual } = pageSize(v, entry.guestRpte)!;
+      bump(18 + SIZES.indexOf(`${base} ${actual}`));
+      const chain = isValid(v) ? frameAt(state, guestPage(state, entry).gpa).chain : [];
+      if (chain[0] !== group + slot) continue;
+      const at = LENGTHS.findIndex((most) => chain.length <= most);
+      bump(25 + (at === -1 ? LENGTHS.length : at));
+    }
+  }
+  return ok(...[end, ...words.slice(1)].map(BigInt));
 }

@@ -34,7 +34,7 @@ import {
   unmapEntry,
 } from './host.ts';
 import { htabClose, htabOpen, htabRead, htabWrite } from './htab.ts';
-import { entryInspect, tableCount, tableHash } from './inspect.ts';
+import { entryInspect, tableCount, tableHash, tableShape } from './inspect.ts';
 import { hPageInit, memoryRead, memoryWrite } from './memory.ts';
 import { memslotAdd, memslotRemove } from './memslots.ts';
 import { hResizeHptCommit, hResizeHptPrepare, hptFree, hptReset, hptResize } from './resize.ts';
@@ -107,6 +107,7 @@ const TABLE_CONTROLS: Readonly<Record<string, Operation>> = {
   WALK: walk,
   ENTRY_INSPECT: entryInspect,
   TABLE_COUNT: tableCount,
+  TABLE_SHAPE: tableShape,
 };
 
 const OTHERS: Readonly<Record<string, Operation>> = {

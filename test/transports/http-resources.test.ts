@@ -167,7 +167,19 @@ test('a resize is begun, watched, committed and cancelled', async () => {
   assert.deepEqual([now.state, now.zeroedBytes], ['ready', 2 ** 25]);
   const committed = await send('POST', 'r/hpt/resize/commit');
   assert.deepEqual([committed.status, committed.json], [200, { ...none, orderNow: 24 }]);
-  assert.equal((await send('GET', 'r/hpt/statistics')).json.bolted, 1);
+  const statistics = (await send('GET', 'r/hpt/statistics')).json;
+  const map = statistics.map as { entriesPerBucket: number; occupied: number[] };
+  assert.deepEqual(
+    [statistics.bolted, statistics.groupsByEntries, statistics.entriesBySlot, map.occupied.length],
+    [1, [131071, 1, 0, 0, 0, 0, 0, 0, 0], [1, 0, 0, 0, 0, 0, 0, 0], 4096],
+  );
+  assert.equal(
+    map.occupied.reduce((sum, entries) => sum + entries),
+    1,
+  );
+  assert.deepEqual((statistics.entriesByPageSize as Json)['4K'], 1);
+  const processors = statistics.processors as { tlbies: number; records: number }[];
+  assert.ok(processors.length === 2 && processors.some(({ records }) => records > 4000));
 
   await send('POST', 'r/hpt/resize', { order: 22 });
   assert.equal((await send('DELETE', 'r/hpt/resize')).status, 204);

@@ -61,6 +61,7 @@ function fakeGuest(fake: FakeGuests, name: string, config: GuestConfig): Guest {
         ...slot,
         bytes: slot.bytes,
       })),
+    counters: () => [],
     resize: () => ({ state: 0, order: 0, zeroedBytes: 0, bytes: 0 }),
     checkStream() {},
     openStream() {

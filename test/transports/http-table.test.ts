@@ -3,6 +3,7 @@
  * records.
  */
 import assert from 'node:assert/strict';
+import { CHAIN_LENGTHS, PAGE_SIZES } from '../../schemas/controls.ts';
 import { after, before, beforeEach, test } from 'node:test';
 import { DATA_WORDS_MAX, MEMORY_WORDS_MAX, PIECE_ENTRIES_MAX } from '../../schemas/limits.ts';
 import { STATUSES } from '../../schemas/statuses.ts';
@@ -122,8 +123,20 @@ test('statistics: pieces of the table, added up', async () => {
     7n,
     8n,
   ]);
+  http.guests.answers.set('TABLE_SHAPE', ([ptex, count]) => [
+    ptex! + count!,
+    ...Array.from({ length: 32 }, (_, i) => BigInt(i)),
+  ]);
   const { json } = await http.send('GET', '/v1/guests/big/hpt/statistics');
+  const buckets = 4096;
+  const occupied = [0, 1, 2, 3, 4, 5, 6, 7, 8].reduce((sum, k) => sum + k * k);
   assert.deepEqual(json, {
+    groupsByEntries: [0, 1, 2, 3, 4, 5, 6, 7, 8].map((i) => i * buckets),
+    entriesBySlot: [9, 10, 11, 12, 13, 14, 15, 16].map((i) => i * buckets),
+    entriesByPageSize: Object.fromEntries(PAGE_SIZES.map((size, i) => [size, (17 + i) * buckets])),
+    chainsByLength: Object.fromEntries(CHAIN_LENGTHS.map((of, i) => [of, (24 + i) * buckets])),
+    map: { entriesPerBucket: 64, occupied: Array.from({ length: buckets }, () => occupied) },
+    processors: [],
     order: 22,
     entries: 2 ** 18,
     groups: 2 ** 15,
@@ -139,7 +152,7 @@ test('statistics: pieces of the table, added up', async () => {
   });
   const piece = BigInt(PIECE_ENTRIES_MAX);
   assert.deepEqual(
-    http.guests.ran.map(({ words }) => words),
+    http.guests.ran.filter(({ name }) => name === 'TABLE_COUNT').map(({ words }) => words),
     [0n, 1n, 2n, 3n].map((i) => [i * piece, piece]),
   );
 });

@@ -13,7 +13,7 @@ import { memoryOf, slotOf } from '../memslots';
 import {
   DIRTY_FRAMES_MAX, HTAB_READ_BYTES_MAX, MEMORY_WORDS_MAX, OP_HOST_AGE, OP_HOST_DIRTY,
   OP_HOST_PAGE_FAULT, OP_HOST_SET_PTE, OP_HOST_UNMAP, OP_HPT_FREE, OP_HPT_RESET, OP_HPT_RESIZE, OP_HTAB_CLOSE,
-  OP_HTAB_OPEN, OP_HTAB_READ, OP_HTAB_WRITE, OP_MEMSLOT_ADD, OP_MEMSLOT_REMOVE, OP_MEMORY_READ, OP_MEMORY_WRITE, OP_SET_RC, OP_TABLE_COUNT,
+  OP_HTAB_OPEN, OP_HTAB_READ, OP_HTAB_WRITE, OP_MEMSLOT_ADD, OP_MEMSLOT_REMOVE, OP_MEMORY_READ, OP_MEMORY_WRITE, OP_SET_RC, OP_TABLE_COUNT, OP_TABLE_SHAPE, SHAPE_WORDS,
   OP_TABLE_HASH, OP_WALK,
 } from '../opcodes';
 import { SHIFT_16G } from '../page-sizes';
@@ -28,6 +28,7 @@ import { HTAB_BOLTED_ONLY, closeReader, openReader, readHtab, stoppedEarly } fro
 import { htabTaken, writeHtab } from './htab-writer';
 import { addSlotWhileRunning, removeSlotPiece } from './memslot-change';
 import { pageFault, setBackingPage, setRc } from './page-fault';
+import { shapePiece } from './shape';
 import { countPiece, freeTable, hashPiece, resetTable } from './table';
 import { unmapBackingPage } from './unmap';
 import { segmentPageShift, walk } from './walk';
@@ -174,6 +175,10 @@ function onEntries(opcode: u32, args: usize, results: usize): i32 {
     case OP_TABLE_COUNT:
       countPiece(ptex, load<u64>(args, 8), results);
       answerWords(9);
+      return H_SUCCESS;
+    case OP_TABLE_SHAPE:
+      shapePiece(ptex, load<u64>(args, 8), results);
+      answerWords(SHAPE_WORDS);
       return H_SUCCESS;
     default:
       // ENTRY_INSPECT: there is no other opcode.
