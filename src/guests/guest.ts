@@ -188,11 +188,8 @@ function callHcalls(
   caller: Caller,
   records: readonly RequestRecord[],
 ): Promise<AnswerRecord[]> {
-  try {
-    beginHcalls(life);
-  } catch (error) {
-    return Promise.reject(error as ProblemError);
-  }
+  const refused = beginHcalls(life);
+  if (refused !== undefined) return Promise.reject(refused);
   const answers = caller.call(records);
   const end = (): void => endHcalls(life);
   answers.then(end, end);

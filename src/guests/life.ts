@@ -9,7 +9,7 @@
  */
 import { GUEST_STATES, mayBecome } from '../../schemas/guest-states.ts';
 import type { AskedState, GuestState } from '../../schemas/guest-states.ts';
-import { problem } from '../../schemas/problems.ts';
+import { problem, type ProblemError } from '../../schemas/problems.ts';
 import type { StreamEnd } from './types.ts';
 import { endProblem } from './caller.ts';
 import { inTime } from './in-time.ts';
@@ -54,13 +54,14 @@ export function beginLife(life: Life, first: 'running' | 'paused'): void {
   life.state = first;
 }
 
-/** hcalls of a REST request begin; endHcalls must follow. Throws guest-paused or guest-state when none are executed. */
-export function beginHcalls(life: Life): void {
+/** hcalls of a REST request begin; endHcalls must follow. Or the problem, when none are executed. */
+export function beginHcalls(life: Life): ProblemError | undefined {
   const { site, state, pausing } = life;
-  if (state === 'creating') throw notYet(site.name);
+  if (state === 'creating') return notYet(site.name);
   if (state === 'paused' || pausing)
-    throw problem('guest-paused', `${site.name} is paused: it executes no hcalls`);
+    return problem('guest-paused', `${site.name} is paused: it executes no hcalls`);
   life.hcalls++;
+  return undefined;
 }
 
 export function endHcalls(life: Life): void {
@@ -120,7 +121,7 @@ function throwIfEnded(site: LifeSite): void {
   if (end !== undefined) throw endProblem(end);
 }
 
-export function notYet(name: string): Error {
+export function notYet(name: string): ProblemError {
   return problem('guest-state', `${name} is being created: it takes nothing yet`);
 }
 

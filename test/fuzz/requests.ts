@@ -72,6 +72,10 @@ function guestHere(on: TestGuest): Guest {
     config: on.config,
     createdAt: new Date(0),
     status: () => ({ order: on.order(), streams: 1, state: 'running' }),
+    async changeState() {},
+    memslots: () => [],
+    resize: () => ({ state: 0, order: 0, zeroedBytes: 0, bytes: 0 }),
+    counters: () => [],
     checkStream() {},
     openStream: (_role, listener) => ({
       processor: 0,
