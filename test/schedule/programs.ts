@@ -204,7 +204,7 @@ export const PROGRAMS: readonly Program[] = [
     threads,
     closesGate: true,
     // A removal takes the pages away, and then the slot: its host can look in between.
-    invariantsOnly: /age|dirty|page back|slot removal.slot removal/.test(name),
+    invariantsOnly: /age|dirty|unmap|page back|slot removal.slot removal/.test(name),
   })),
   { name: 'read of four/bulk', before: USED, threads: [[readFour(0x28n)], [bulk(0x28n, 0x29n)]] },
   ...OTHERS.map(([name, before, calls]) => ({
