@@ -5,6 +5,8 @@
  * second cost no allocation each; guest-stream.ts offers the comfortable form on top. The stream keeps the credits: a frame
  * that does not fit yet waits, in order, and `sendFrame` gives a promise to wait for.
  */
+import type { IncomingMessage } from 'node:http';
+import type { Socket } from 'node:net';
 import { WebSocket } from 'ws';
 import { HEADER_BYTES } from '../../schemas/records.ts';
 import { type BinaryHello, STREAM_PROTOCOL } from '../../schemas/stream.ts';
@@ -55,6 +57,9 @@ interface WaitingFrame extends Wait {
 
 interface State {
   readonly socket: WebSocket;
+  readonly wire: Socket;
+  /** Frames wait for the end of the turn, to go out in one write. */
+  corked: boolean;
   readonly hello: BinaryHello;
   readonly credits: Credits;
   readonly waiting: WaitingFrame[];
@@ -82,13 +87,24 @@ export async function connectStream(
     // a pass over the bytes, and this one a copy of each frame.
     ...(isLocal(url) ? { generateMask: (key: Buffer) => key.fill(0) } : {}),
   });
+  let wire: Socket | undefined;
+  socket.once('upgrade', (response: IncomingMessage) => {
+    wire = response.socket;
+  });
   const hello = await awaitHello(socket, options.connectMillis ?? CONNECT_MILLIS);
-  return openStream(socket, hello, options.silenceMillis ?? SILENCE_MILLIS);
+  return openStream(socket, wire!, hello, options.silenceMillis ?? SILENCE_MILLIS);
 }
 
-function openStream(socket: WebSocket, hello: BinaryHello, silenceMillis: number): HcallStream {
+function openStream(
+  socket: WebSocket,
+  wire: Socket,
+  hello: BinaryHello,
+  silenceMillis: number,
+): HcallStream {
   const state: State = {
     socket,
+    wire,
+    corked: false,
     hello,
     credits: openCredits(hello.limits.creditBytes),
     waiting: [],
@@ -149,8 +165,18 @@ function trySend(state: State, frame: Uint8Array, records: number): boolean {
   if (cost > state.credits.left) return false;
   spend(state.credits, cost, records);
   state.lively = true;
+  if (!state.corked) {
+    state.corked = true;
+    state.wire.cork();
+    process.nextTick(uncork, state);
+  }
   state.socket.send(frame);
   return true;
+}
+
+function uncork(state: State): void {
+  state.corked = false;
+  state.wire.uncork();
 }
 
 /** Everything is caught: a throw in a socket's listener would end the process. */
