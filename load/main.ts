@@ -13,8 +13,17 @@ import { replay } from './replay.ts';
 import { report } from './report.ts';
 import { rest } from './rest.ts';
 import { soak } from './soak.ts';
+import { stream } from './stream.ts';
 
-const PROFILES: readonly Profile[] = [engine, contention, oversubscription, rest, replay, soak];
+const PROFILES: readonly Profile[] = [
+  engine,
+  stream,
+  rest,
+  replay,
+  contention,
+  oversubscription,
+  soak,
+];
 /** They run profiles and are called as those are. */
 const COMMANDS: readonly Profile[] = [...PROFILES, check, report];
 
