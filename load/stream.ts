@@ -4,7 +4,6 @@
  */
 import { connectRest, streamUrl } from '../src/client/index.ts';
 import { complain, print, printJson } from '../src/cli/output.ts';
-import { countBuffersApart } from '../src/operations/heap.ts';
 import { compileEngine } from '../src/rings/engine.ts';
 import { closeCrew, measure, openCrew, type Crew } from './engine/crew.ts';
 import { machine } from './machine.ts';
@@ -48,8 +47,6 @@ export const stream: Profile = {
 
 async function run(words: readonly string[]): Promise<number> {
   const { options, json } = readOptions(words);
-  // The client must not be what limits.
-  countBuffersApart();
   const servers: Server[] = [];
   let crew: Crew | undefined;
   try {
