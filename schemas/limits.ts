@@ -66,3 +66,30 @@ export const PING_INTERVAL_MILLIS = 20_000;
 export const SHUTDOWN_GRACE_MILLIS = 5_000;
 /** How long a REST call waits for its processor before it answers 503. */
 export const REST_WAIT_MILLIS = 10_000;
+
+/** Connections of a daemon unless configured: half of all streams of all guests; some 20 KB each. */
+export const CONNECTIONS_MAX = 4096;
+/** Connections from one address, or over one Unix socket: nobody takes all of them, and eight guests' streams fit. */
+export const CONNECTIONS_PER_CLIENT_MAX = 1024;
+/** Requests a second of one who had to say who he is: half of what the main thread can read, so that others get the rest. */
+export const REQUESTS_PER_SECOND_MAX = 20_000;
+/** Wrong tokens on one connection, then it is closed: nobody guesses 256 bits, but each try costs the main thread. */
+export const REFUSALS_MAX = 20;
+/** Bytes of tables and reverse maps of one client's guests unless configured: all guests, each as large as may be. */
+export const TABLE_BYTES_PER_CLIENT_MAX = GUESTS_MAX * 2 * 2 ** ORDER_MAX;
+/** Request line and headers: room for a token and a proxy's additions. */
+export const HEADER_BYTES_MAX = 16 * 1024;
+/** How long a connection may take to send its first or next request's headers, once begun. */
+export const HEADERS_SECONDS_MAX = 10;
+/** How long a whole request may take to arrive: a table of 1 GiB at 30 Mbit/s. */
+export const REQUEST_SECONDS_MAX = 300;
+/** Between looks at who is too slow. */
+export const SLOW_LOOK_MILLIS = 500;
+/** REST calls of one guest that wait for one processor: beyond, more only wait longer. */
+export const REST_IN_FLIGHT_MAX = 4096;
+/** Between looks at whether an access file was replaced: what an operator who revokes a token has to wait. */
+export const ACCESS_LOOK_MILLIS = 1000;
+/** Rows of an access file: read in a millisecond or two on the main thread. */
+export const ACCESS_ROWS_MAX = 1000;
+/** A TLS handshake that takes longer is none. */
+export const TLS_HANDSHAKE_MILLIS = 5_000;

@@ -192,6 +192,72 @@ export const PROBLEMS = {
     meaning: 'The request line, a header or the address is not valid HTTP.',
     whatToDo: 'Mend the client.',
   },
+  'request-too-slow': {
+    status: 408,
+    title: 'The request took too long to arrive',
+    meaning:
+      'The headers or the body of a request did not arrive in the time that the daemon allows.',
+    whatToDo:
+      'Send it at once; on a slow network raise `headersSecondsMax` or `requestSecondsMax`.',
+  },
+  'headers-too-large': {
+    status: 431,
+    title: 'The headers are too large',
+    meaning: 'The request line and the headers are longer than the daemon takes.',
+    whatToDo: 'Send fewer or shorter headers.',
+  },
+  unauthenticated: {
+    status: 401,
+    title: 'Who are you?',
+    meaning: 'The request has no token, or one that the daemon does not know, or not any more.',
+    whatToDo:
+      'Send "Authorization: Bearer TOKEN" (hptd: HPTD_TOKEN or --token-file); who runs the daemon makes tokens with "hptd token create".',
+  },
+  forbidden: {
+    status: 403,
+    title: 'Not with this scope',
+    meaning: 'The daemon knows who asks, and that is not enough for what was asked.',
+    whatToDo: 'Ask who runs the daemon for a token with the scope that `detail` names.',
+  },
+  'origin-forbidden': {
+    status: 403,
+    title: 'Not from this page',
+    meaning: 'A web page of another origin sent the request. Such pages may not use a daemon.',
+    whatToDo: 'Name the origin in the option `allowedOrigins` if the page is yours.',
+  },
+  'host-unknown': {
+    status: 421,
+    title: 'Not a name of this daemon',
+    meaning:
+      'The Host header names a machine that this daemon does not answer for: so look requests of a page that made its own name lead here.',
+    whatToDo: 'Use an address or localhost, or name the host in the option `allowedHosts`.',
+  },
+  'too-many-requests': {
+    status: 429,
+    title: 'Too many requests',
+    meaning:
+      'The client sends more requests in a second than it may, or more than can be answered.',
+    whatToDo: 'Wait for as long as Retry-After says; send batches or use a stream.',
+  },
+  'too-many-connections': {
+    status: 503,
+    title: 'Too many connections',
+    meaning: 'The daemon, or this client, has as many connections open as it may.',
+    whatToDo: 'Use fewer connections and keep them; try again later.',
+  },
+  'client-guest-limit': {
+    status: 409,
+    title: 'No more guests for this client',
+    meaning: 'The guests of this client are as many, or their tables as large, as they may be.',
+    whatToDo: 'DELETE a guest that is not needed, or ask for a smaller table.',
+  },
+  'content-encoding-unsupported': {
+    status: 415,
+    title: 'Not with this encoding',
+    meaning:
+      'The body is compressed. The daemon takes bodies as they are: a small one could unpack to anything.',
+    whatToDo: 'Send the body without a Content-Encoding.',
+  },
   'subprotocol-missing': {
     status: 400,
     title: 'No subprotocol in common',

@@ -56,7 +56,19 @@ export const CLOSE_CODES = [
     advice: 'send smaller frames',
   },
   { code: 1012, again: true, meaning: 'the daemon shuts down', advice: 'connect again later' },
+  {
+    code: 1013,
+    again: true,
+    meaning: 'the stream cannot be opened now',
+    advice: 'try again later',
+  },
   { code: 4400, again: false, meaning: 'a frame was malformed', advice: 'mend the client' },
+  {
+    code: 4403,
+    again: false,
+    meaning: 'the token or certificate is no longer valid, or lost its scope',
+    advice: 'ask who runs the daemon for a new one',
+  },
   { code: 4408, again: true, meaning: 'pings were not answered', advice: 'connect again' },
   { code: 4410, again: false, meaning: 'the guest was deleted', advice: 'create it again' },
   {

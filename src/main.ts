@@ -2,34 +2,97 @@
  * The daemon put together: guests on their processors, behind REST and streams. Read this to see what there is.
  */
 import Fastify, { LogController } from 'fastify';
-import type { FastifyBaseLogger } from 'fastify';
+import type { FastifyBaseLogger, FastifyInstance } from 'fastify';
+import type { Logger } from 'pino';
+import type { z } from 'zod';
+import { HEADER_BYTES_MAX, SLOW_LOOK_MILLIS } from '../schemas/limits.ts';
 import { openGuests } from './guests/registry.ts';
-import { listenAddress } from './operations/config.ts';
+import { watchAccess } from './operations/access-watch.ts';
+import type { Access } from './operations/access-watch.ts';
+import { serveOptions } from './operations/config.ts';
 import type { ServeOptions } from './operations/config.ts';
-import { listen } from './operations/listen.ts';
+import { openDoors } from './operations/listen.ts';
+import type { Doors } from './operations/listen.ts';
 import { openLog } from './operations/log.ts';
+import { addressesOf, hostNamesOf, isLoopback, readReach, readTls } from './operations/reach.ts';
 import { closeOnSignals } from './operations/shutdown.ts';
+import { guard } from './transports/access.ts';
+import { countConnections } from './transports/connections.ts';
 import { httpRoutes } from './transports/http.ts';
 import { problemServerOptions } from './transports/problems.ts';
+import { guardQuotas } from './transports/quotas.ts';
 import { streamRoutes } from './transports/stream.ts';
 
 export interface Daemon {
-  /** As clients take it: http://HOST:PORT or unix:PATH. */
+  /** As clients take it: http://HOST:PORT, https://HOST:PORT or unix:PATH. The first of `urls`. */
   readonly url: string;
+  readonly urls: readonly string[];
   /** Answers what is in flight, closes every stream with 1012, frees the port. */
   close(): Promise<void>;
   /** Closes on SIGTERM and SIGINT, then exits. For a process that is the daemon and nothing else. */
   closeOnSignals(): void;
 }
 
-/** Starts a daemon. Throws an error with `code` EADDRINUSE when somebody listens there already. */
-export async function serve(options: ServeOptions): Promise<Daemon> {
+/** Starts a daemon. Throws ConfigurationError, or an error with `code` EADDRINUSE when somebody listens there already. */
+export async function serve(given: z.input<typeof serveOptions>): Promise<Daemon> {
+  const options = serveOptions.parse(given);
+  const reach = readReach(options);
   const log = openLog(options.logLevel);
-  const loggerInstance: FastifyBaseLogger = log;
   const guests = await openGuests({ processors: options.processors, log });
+  const access =
+    reach.access === undefined ? undefined : watchAccess(options.accessFile!, reach.access, log);
   let closing: Promise<void> | undefined;
+  const app = openServer(options, log);
+  const isTls = reach.tls !== undefined;
+  const connections = countConnections(app.server, options, isTls);
+  const hostNames = hostNamesOf(options);
+  const guarded = guard(app, { ...options, connections, access, hostNames });
+  guardQuotas(app, { ...options, guests, clientOf: guarded.clientOf });
+  await app.register(httpRoutes, { guests, isReady: () => closing === undefined });
+  await app.register(streamRoutes, { guests, guard: guarded });
+  await app.ready();
+  // It never listens itself, and this starts its watch over requests that come too slowly.
+  app.server.emit('listening');
+
+  let doors: Doors | undefined;
+  const closeAll = async (): Promise<void> => {
+    access?.close();
+    const closed = doors?.close();
+    await guests.close();
+    await app.close();
+    await connections.endWith(closed);
+  };
+  const close = (): Promise<void> => (closing ??= closeAll());
+  try {
+    doors = await openDoors({
+      addresses: addressesOf(options),
+      tls: reach.tls,
+      asksWho: access !== undefined,
+      admit: connections.admit,
+      serve: connections.serve,
+    });
+  } catch (error) {
+    await close();
+    throw error;
+  }
+  const { urls } = doors;
+  log.info({ urls, processors: options.processors, asksWho: access !== undefined }, 'ready');
+  if (access !== undefined && !isTls) warnOfPlainText(urls, log);
+  const reload =
+    isTls || access !== undefined ? () => readAgain(options, log, access, doors!) : undefined;
+  return { url: urls[0]!, urls, close, closeOnSignals: () => closeOnSignals(close, log, reload) };
+}
+
+function openServer(options: ServeOptions, log: Logger): FastifyInstance {
+  const loggerInstance: FastifyBaseLogger = log;
   const app = Fastify({
     ...problemServerOptions,
+    http: {
+      maxHeaderSize: HEADER_BYTES_MAX,
+      headersTimeout: options.headersSecondsMax * 1000,
+      connectionsCheckingInterval: SLOW_LOOK_MILLIS,
+    },
+    requestTimeout: options.requestSecondsMax * 1000,
     loggerInstance,
     // A logger a request would cost more than most requests.
     childLoggerFactory: (logger) => logger,
@@ -44,21 +107,30 @@ export async function serve(options: ServeOptions): Promise<Daemon> {
       );
     });
   }
-  await app.register(httpRoutes, { guests, isReady: () => closing === undefined });
-  await app.register(streamRoutes, { guests });
+  return app;
+}
 
-  async function closeAll(): Promise<void> {
-    await guests.close();
-    await app.close();
-  }
-  const close = (): Promise<void> => (closing ??= closeAll());
+function warnOfPlainText(urls: readonly string[], log: Logger): void {
+  const open = urls.filter((url) => url.startsWith('http:') && !isLoopback(new URL(url).hostname));
+  if (open.length > 0)
+    log.warn(
+      { urls: open },
+      'tokens travel readable to these addresses: give them tlsCert and tlsKey',
+    );
+}
 
+/** On SIGHUP. What cannot be read leaves what is in force. */
+function readAgain(
+  options: ServeOptions,
+  log: Logger,
+  access: Access | undefined,
+  doors: Doors,
+): void {
+  access?.reload();
   try {
-    const url = await listen(app, listenAddress(options.listen)!);
-    log.info({ url, processors: options.processors }, 'ready');
-    return { url, close, closeOnSignals: () => closeOnSignals(close, log) };
+    const tls = readTls(options);
+    if (tls !== undefined) doors.renewTls(tls);
   } catch (error) {
-    await close();
-    throw error;
+    log.error({ err: error }, 'the TLS files cannot be used: those before stay in force');
   }
 }

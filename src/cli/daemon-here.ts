@@ -1,29 +1,44 @@
 /** A daemon in this very process, for the commands that run one: its options, and its errors as people read them. */
 import type { Daemon } from '../main.ts';
+import { OPTIONS } from '../operations/config.ts';
 import type { ServeOptions } from '../operations/config.ts';
+import { ConfigurationError, readConfiguration } from '../operations/configuration.ts';
+import type { Configuration } from '../operations/configuration.ts';
 import { CliError, EXIT, usageError } from './errors.ts';
 
-/** The command line wins over the environment; what neither sets has a default. */
-export async function optionsFrom(
+/** The configuration that a command line leads to; `given` has its options by their flags, as parseArgs gives them. */
+export function configurationFrom(
   command: string,
-  given: Record<string, string | undefined>,
-): Promise<ServeOptions> {
-  const { optionsFromEnvironment, serveOptions } = await import('../operations/config.ts');
-  const named = Object.fromEntries(
-    Object.entries(given).filter(([, value]) => value !== undefined),
-  );
-  const checked = serveOptions.safeParse({ ...optionsFromEnvironment(process.env), ...named });
-  if (checked.success) return checked.data;
-  const issue = checked.error.issues[0]!;
-  throw usageError(`${issue.path.join('.')}: ${issue.message}`, command);
+  given: Readonly<Record<string, string | string[] | boolean | undefined>>,
+): Configuration {
+  const file = given['config'] ?? process.env['HPTD_CONFIG'];
+  const named = OPTIONS.map(({ name, flag }) => [name, given[flag.slice('--'.length)]]);
+  try {
+    return readConfiguration(
+      Object.fromEntries(named),
+      process.env,
+      typeof file === 'string' && file !== '' ? file : undefined,
+    );
+  } catch (error) {
+    throw explained(error, command);
+  }
 }
 
-/** Starts the daemon. `advice` is for those whose address cannot be listened on. */
+/** A wrong option on the command line is a usage error, like any other. */
+function explained(error: unknown, command: string): unknown {
+  if (!(error instanceof ConfigurationError)) return error;
+  if (error.source === 'command line') return usageError(error.message, command);
+  return new CliError(EXIT.config, error.message, error.advice);
+}
+
+/** Starts a daemon. `advice` is for those whose address cannot be listened on. */
 export async function startHere(options: ServeOptions, advice: string): Promise<Daemon> {
   // Only here: the daemon is most of the program, and most commands have no use for it.
   const { serve } = await import('../main.ts');
   return serve(options).catch((error: NodeJS.ErrnoException) => {
-    throw isListening(error) ? new CliError(EXIT.unavailable, error.message, advice) : error;
+    throw isListening(error)
+      ? new CliError(EXIT.unavailable, error.message, advice)
+      : explained(error, 'serve');
   });
 }
 

@@ -11,6 +11,7 @@ export const EXIT = {
   data: 65,
   unavailable: 69,
   internal: 70,
+  config: 78,
 } as const;
 
 export class CliError extends Error {

@@ -33,6 +33,20 @@ export function table(columns: readonly Column[], rows: readonly (readonly strin
   return [paint('bold', line(columns.map((column) => column.title))), ...rows.map(line)].join('\n');
 }
 
+/** Text in lines that fit a terminal, each behind `indent`. */
+export function wrapped(text: string, indent: string): string {
+  const lines: string[] = [];
+  for (const word of text.split(' ')) {
+    const last = lines.at(-1);
+    if (last === undefined || last.length + 1 + word.length > LINE_CHARACTERS)
+      lines.push(`${indent}${word}`);
+    else lines[lines.length - 1] = `${last} ${word}`;
+  }
+  return lines.join('\n');
+}
+
+const LINE_CHARACTERS = 110;
+
 function pad(cell: string, width: number, right: boolean): string {
   const space = ' '.repeat(width - stripVTControlCharacters(cell).length);
   return right ? space + cell : cell + space;

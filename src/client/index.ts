@@ -12,7 +12,7 @@ export {
 } from './errors.ts';
 export type { GuestStream, GuestStreamOptions, StreamState } from './guest-stream.ts';
 export type { Backoff } from './reconnect.ts';
-export { connectRest, type Json, type Rest } from './rest.ts';
+export { connectRest, type Json, type Rest, type RestOptions } from './rest.ts';
 export {
   type AnswerListener,
   connectStream,

@@ -25,10 +25,15 @@ export interface Rest {
 
 const REQUEST_MILLIS = 30_000;
 
+export interface RestOptions {
+  /** Says who asks, where the daemon wants to know. */
+  readonly token?: string | undefined;
+}
+
 /** `daemon`: http://HOST:PORT or unix:PATH. Connects with the first request. */
-export function connectRest(daemon: string): Rest {
+export function connectRest(daemon: string, options: RestOptions = {}): Rest {
   const send = (method: string, path: string, body?: unknown): Promise<unknown> =>
-    sendRequest(daemon, method, path, body);
+    sendRequest(daemon, options, method, path, body);
   const guestPath = (name: string): string => `/v1/guests/${encodeURIComponent(name)}`;
   const object = async (method: string, path: string, body?: unknown): Promise<Json> =>
     (await send(method, path, body)) as Json;
@@ -53,17 +58,19 @@ export function connectRest(daemon: string): Rest {
 
 async function sendRequest(
   daemon: string,
+  options: RestOptions,
   method: string,
   path: string,
   body: unknown,
 ): Promise<unknown> {
-  const { status, text } = await exchange(daemon, method, path, body);
+  const { status, text } = await exchange(daemon, options, method, path, body);
   if (status < 200 || status > 299) throw problemOf(status, text);
   return text === '' ? undefined : (JSON.parse(text) as unknown);
 }
 
 function exchange(
   daemon: string,
+  { token }: RestOptions,
   method: string,
   path: string,
   body: unknown,
@@ -76,10 +83,12 @@ function exchange(
       method,
       ...(socketPath === undefined ? {} : { socketPath }),
       signal: AbortSignal.timeout(REQUEST_MILLIS),
-      headers:
-        payload === undefined
+      headers: {
+        ...(token === undefined ? {} : { authorization: `Bearer ${token}` }),
+        ...(payload === undefined
           ? {}
-          : { 'content-type': 'application/json', 'content-length': Buffer.byteLength(payload) },
+          : { 'content-type': 'application/json', 'content-length': Buffer.byteLength(payload) }),
+      },
     });
     request.on('error', (error) => reject(unavailable(daemon, error)));
     request.on('response', (response) => {

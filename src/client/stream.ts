@@ -22,6 +22,8 @@ export type AnswerListener = (answers: Buffer, records: number) => void;
 export interface StreamOptions {
   /** host: control records are answered too. */
   readonly role?: 'guest' | 'host';
+  /** Says who asks, where the daemon wants to know. */
+  readonly token?: string | undefined;
   readonly connectMillis?: number;
   /** The stream fails when something is unanswered and nothing has been answered for this long. */
   readonly silenceMillis?: number;
@@ -83,6 +85,9 @@ export async function connectStream(
   const socket = new WebSocket(target, [STREAM_PROTOCOL], {
     perMessageDeflate: false,
     handshakeTimeout: options.connectMillis ?? CONNECT_MILLIS,
+    ...(options.token === undefined
+      ? {}
+      : { headers: { authorization: `Bearer ${options.token}` } }),
     // RFC 6455 masks against caches between the two ends. Where there is no such thing a key of zero saves both ends
     // a pass over the bytes, and this one a copy of each frame.
     ...(isLocal(url) ? { generateMask: (key: Buffer) => key.fill(0) } : {}),

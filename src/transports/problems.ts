@@ -8,9 +8,10 @@
  *
  * SPEC: RFC 9457; RFC 9110, 15.5.6: a 405 names the methods that the address takes.
  */
+import { STATUS_CODES } from 'node:http';
 import type { Socket } from 'node:net';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
-import { BODY_BYTES_MAX } from '../../schemas/limits.ts';
+import { BODY_BYTES_MAX, HEADER_BYTES_MAX } from '../../schemas/limits.ts';
 import { ProblemError, problem, renderProblem, shortened } from '../../schemas/problems.ts';
 
 const MEDIA_TYPE = 'application/problem+json; charset=utf-8';
@@ -26,17 +27,33 @@ export const problemServerOptions = {
 };
 
 /**
- * What Node could not parse as a request, so there is none to reply to: writes the answer itself.
+ * What Node could not parse as a request, or that came too slowly, so there is none to reply to: writes the answer itself.
  */
 function refuseConnection(error: NodeJS.ErrnoException, socket: Socket): void {
-  if (socket.writable && error.code !== 'ECONNRESET') {
-    const detail = `this is no HTTP request that can be read (${error.code ?? 'unknown fault'})`;
-    const body = JSON.stringify(renderProblem(problem('request-malformed', detail)));
-    const head = ['HTTP/1.1 400 Bad Request', `content-type: ${MEDIA_TYPE}`, 'connection: close'];
-    head.push(`content-length: ${Buffer.byteLength(body)}`);
-    socket.write(`${head.join('\r\n')}\r\n\r\n${body}`);
-  }
-  socket.destroy();
+  if (error.code === 'ECONNRESET' || !socket.writable) return void socket.destroy();
+  answerRaw(socket, unreadable(error.code ?? 'unknown fault'));
+}
+
+function unreadable(code: string): ProblemError {
+  if (code === 'ERR_HTTP_REQUEST_TIMEOUT')
+    return problem('request-too-slow', 'the request did not arrive in time');
+  if (code === 'HPE_HEADER_OVERFLOW')
+    return problem('headers-too-large', `the headers are longer than ${HEADER_BYTES_MAX} bytes`);
+  return problem('request-malformed', `this is no HTTP request that can be read (${code})`);
+}
+
+/** An answer on a connection that has no request, and its end. */
+export function answerRaw(socket: Socket, error: ProblemError): void {
+  const body = JSON.stringify(renderProblem(error));
+  const head = [
+    `HTTP/1.1 ${error.status} ${STATUS_CODES[error.status]}`,
+    `content-type: ${MEDIA_TYPE}`,
+    `content-length: ${Buffer.byteLength(body)}`,
+    'connection: close',
+    ...Object.entries(error.headers ?? {}).map(([name, value]) => `${name}: ${value}`),
+  ];
+  socket.write(`${head.join('\r\n')}\r\n\r\n${body}`);
+  socket.destroySoon();
 }
 
 /** Makes every answer that is an error of the HTTP side a problem document. */

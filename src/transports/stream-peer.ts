@@ -8,6 +8,8 @@ import { VERSION } from '../operations/version.ts';
 export interface Peer {
   readonly socket: WebSocket;
   answersPings: boolean;
+  /** False: who opened it may not have it any more. */
+  readonly mayStay: () => boolean;
 }
 
 /** A subprotocol's side of a socket. Nothing of it may throw: that would end the process. */

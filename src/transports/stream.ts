@@ -14,10 +14,13 @@ import { JSON_STREAM_PROTOCOL, STREAM_PROTOCOL } from '../../schemas/stream.ts';
 import type { Guest, Guests, Role, StreamEnd } from '../guests/types.ts';
 import { openBinaryStream } from './stream-binary.ts';
 import { openJsonStream } from './stream-json.ts';
+import type { Guard } from './access.ts';
 import type { Peer, PeerStream } from './stream-peer.ts';
 
 export interface StreamRouteOptions {
   readonly guests: Guests;
+  /** Absent: whoever came in may stay. */
+  readonly guard?: Guard;
   /** For tests. */
   readonly pingIntervalMillis?: number;
 }
@@ -41,7 +44,7 @@ export async function streamRoutes(
   app: FastifyInstance,
   options: StreamRouteOptions,
 ): Promise<void> {
-  const { guests, pingIntervalMillis = PING_INTERVAL_MILLIS } = options;
+  const { guests, guard, pingIntervalMillis = PING_INTERVAL_MILLIS } = options;
   await app.register(websocket, {
     options: SERVER_OPTIONS,
     // ws closes the socket itself, with the code that fits (1009, 1002, 1007).
@@ -56,6 +59,7 @@ export async function streamRoutes(
   const peers = new Set<Peer>();
   const pings = setInterval(() => pingAll(peers), pingIntervalMillis);
   pings.unref();
+  guard?.onChange(() => closeForbidden(peers));
   app.addHook('onClose', async () => clearInterval(pings));
   app.route<StreamRoute>({
     method: 'GET',
@@ -66,7 +70,10 @@ export async function streamRoutes(
         headers: { upgrade: 'websocket' },
       });
     },
-    wsHandler: (socket, request) => openPeer(peers, guests, socket, request),
+    wsHandler: (socket, request) => {
+      const mayStay = (): boolean => guard?.mayKeep(request) ?? true;
+      openPeer(peers, guests, { socket, answersPings: true, mayStay }, request);
+    },
   });
 }
 
@@ -107,10 +114,10 @@ function roleOf({ query }: FastifyRequest<StreamRoute>): Role {
 function openPeer(
   peers: Set<Peer>,
   guests: Guests,
-  socket: WebSocket,
+  peer: Peer,
   request: FastifyRequest<StreamRoute>,
 ): void {
-  const peer: Peer = { socket, answersPings: true };
+  const { socket } = peer;
   let stream: PeerStream;
   try {
     const guest = guestOf(guests, request);
@@ -148,8 +155,15 @@ function closeFor(socket: WebSocket, end: StreamEnd): void {
   }
 }
 
+function closeForbidden(peers: Set<Peer>): void {
+  for (const { socket, mayStay } of peers) {
+    if (!mayStay()) socket.close(4403, 'the token or certificate is not valid any more');
+  }
+}
+
 /** A peer that did not answer the last ping is gone, or might as well be. */
 function pingAll(peers: Set<Peer>): void {
+  closeForbidden(peers);
   for (const peer of peers) {
     if (!peer.answersPings) peer.socket.close(4408, 'pings were not answered');
     else peer.socket.ping();

@@ -38,7 +38,7 @@ async function replayFile(
     },
   });
   try {
-    const result = await replayPlan(daemon.url, plan);
+    const result = await replayPlan(daemon, plan);
     assert.deepEqual(daemon.faults, []);
     assert.equal(daemon.requests.at(-1)!.split(' ')[0], 'DELETE');
     return { ...result, sent };

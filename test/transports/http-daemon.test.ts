@@ -156,15 +156,15 @@ function rawAnswer(bytes: string): Promise<string> {
 }
 
 test('bytes that are no HTTP are refused with a problem too, and the daemon lives', async () => {
-  for (const bytes of [
-    'GARBAGE\r\n\r\n',
-    'FOO / HTTP/1.1\r\nhost: x\r\n\r\n',
-    `GET / HTTP/1.1\r\nhost: x\r\nx: ${'y'.repeat(20_000)}\r\n\r\n`,
-  ]) {
+  for (const [bytes, status, code] of [
+    ['GARBAGE\r\n\r\n', 400, 'request-malformed'],
+    ['FOO / HTTP/1.1\r\nhost: x\r\n\r\n', 400, 'request-malformed'],
+    [`GET / HTTP/1.1\r\nhost: x\r\nx: ${'y'.repeat(20_000)}\r\n\r\n`, 431, 'headers-too-large'],
+  ] as const) {
     const answer = await rawAnswer(bytes);
-    assert.match(answer, /^HTTP\/1\.1 400 /);
+    assert.match(answer, new RegExp(`^HTTP/1\\.1 ${status} `));
     assert.match(answer, /content-type: application\/problem\+json/);
-    assert.match(answer, /"code":"request-malformed"/);
+    assert.match(answer, new RegExp(`"code":"${code}"`));
   }
   assert.equal((await fetch(`${daemon.url}/healthz`)).status, 200);
 });

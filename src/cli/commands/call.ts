@@ -3,13 +3,13 @@ import { parseCall } from '../../../schemas/calls.ts';
 import { HCALLS, type Operation, OPERATIONS } from '../../../schemas/operations.ts';
 import { ProblemError } from '../../../schemas/problems.ts';
 import type { Explanation } from '../../../schemas/rules.ts';
-import { connectRest, type Json } from '../../client/rest.ts';
+import type { Json } from '../../client/rest.ts';
 import {
   assignments,
   type Command,
   DAEMON_OPTIONS,
   DAEMON_OPTIONS_HELP,
-  daemonUrl,
+  daemonOf,
   parseWords,
 } from '../command.ts';
 import { EXIT, usageError } from '../errors.ts';
@@ -69,7 +69,7 @@ async function run(words: readonly string[]): Promise<number> {
     ...(values.explain ? { explain: true } : {}),
   };
   const operation = checked(name, body);
-  const rest = connectRest(daemonUrl('call', values.url));
+  const rest = daemonOf('call', values);
   const answer =
     operation.kind === 'hcall'
       ? await rest.call(guest, name, body)

@@ -9,7 +9,7 @@ import { connectRest } from '../../client/rest.ts';
 import { connectStream } from '../../client/stream.ts';
 import { VERSION } from '../../operations/version.ts';
 import { type Command, parseWords } from '../command.ts';
-import { optionsFrom, startHere } from '../daemon-here.ts';
+import { configurationFrom, startHere } from '../daemon-here.ts';
 import { CliError, EXIT, usageError } from '../errors.ts';
 import { grouped, paint, print } from '../output.ts';
 import { guestConfigFor, loadPlan } from '../replay/files.ts';
@@ -38,18 +38,20 @@ commands to try on it, and serves until Ctrl-C. "npm start" runs this.
 
 async function run(words: readonly string[]): Promise<number> {
   const { values, positionals } = parseWords('demo', words, {
-    listen: { type: 'string' },
+    listen: { type: 'string', multiple: true },
     processors: { type: 'string' },
   });
   if (positionals.length > 0) throw usageError(`demo takes no "${positionals[0]}"`, 'demo');
-  const options = await optionsFrom('demo', {
-    listen: values.listen,
-    processors: values.processors,
+  const { options } = configurationFrom('demo', {
+    ...values,
     // A demo is for people: what went well is not for them to read as JSON.
-    logLevel: process.env['HPTD_LOG_LEVEL'] ?? 'warn',
+    'log-level': process.env['HPTD_LOG_LEVEL'] ?? 'warn',
   });
-  if (options.listen.startsWith('unix:')) {
+  if (!options.listen[0]!.includes(':') || options.listen[0]!.startsWith('unix:')) {
     throw usageError('the commands that demo prints need HOST:PORT, not a Unix socket', 'demo');
+  }
+  if (options.accessFile !== undefined || options.tlsCert !== undefined) {
+    throw usageError('the commands that demo prints have no token and no TLS: use serve', 'demo');
   }
   const plan = await loadSample();
   const daemon = await startHere(

@@ -1,10 +1,10 @@
 /** `hptd group`: the eight slots of a group, decoded. */
-import { connectRest, type Json } from '../../client/rest.ts';
+import type { Json } from '../../client/rest.ts';
 import {
   type Command,
   DAEMON_OPTIONS,
   DAEMON_OPTIONS_HELP,
-  daemonUrl,
+  daemonOf,
   parseWords,
 } from '../command.ts';
 import { EXIT, usageError } from '../errors.ts';
@@ -25,7 +25,7 @@ ${DAEMON_OPTIONS_HELP}`,
       throw usageError('name a guest and a group', 'group');
     if (!/^(0x[0-9a-fA-F]{1,12}|\d{1,15})$/.test(number))
       throw usageError(`"${number}" is no number of a group`, 'group');
-    const found = await connectRest(daemonUrl('group', values.url)).getGroup(guest, Number(number));
+    const found = await daemonOf('group', values).getGroup(guest, Number(number));
     if (values.json) printJson(found);
     else print(groupText(found));
     return EXIT.ok;

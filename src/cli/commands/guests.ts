@@ -1,12 +1,12 @@
 /** `hptd guests`, `hptd create`, `hptd delete`: the guests of a running daemon. */
 import { guestConfig } from '../../../schemas/guests.ts';
-import { connectRest, type Json } from '../../client/rest.ts';
+import type { Json } from '../../client/rest.ts';
 import {
   assignments,
   type Command,
   DAEMON_OPTIONS,
   DAEMON_OPTIONS_HELP,
-  daemonUrl,
+  daemonOf,
   parseWords,
 } from '../command.ts';
 import { EXIT, usageError } from '../errors.ts';
@@ -21,7 +21,7 @@ export const guests: Command = {
   run: async (words) => {
     const { values, positionals } = parseWords('guests', words, DAEMON_OPTIONS);
     if (positionals.length > 0) throw usageError(`guests takes no "${positionals[0]}"`, 'guests');
-    const list = await connectRest(daemonUrl('guests', values.url)).listGuests();
+    const list = await daemonOf('guests', values).listGuests();
     if (values.json) printJson(list);
     else
       print(
@@ -62,7 +62,7 @@ ${DAEMON_OPTIONS_HELP}`,
         return [key, propertyValue(key, text)];
       }),
     );
-    const guest = await connectRest(daemonUrl('create', values.url)).createGuest(name, config);
+    const guest = await daemonOf('create', values).createGuest(name, config);
     if (values.json) printJson(guest);
     else print(guestTable([guest]));
     return EXIT.ok;
@@ -78,7 +78,7 @@ export const remove: Command = {
     const { values, positionals } = parseWords('delete', words, DAEMON_OPTIONS);
     const [name] = positionals;
     if (name === undefined || positionals.length > 1) throw usageError('name one guest', 'delete');
-    await connectRest(daemonUrl('delete', values.url)).deleteGuest(name);
+    await daemonOf('delete', values).deleteGuest(name);
     if (values.json) printJson({ deleted: name });
     else print(`${name} is deleted`);
     return EXIT.ok;

@@ -1,12 +1,12 @@
 /** `hptd replay`: traces against a daemon, every answer compared. The interface of --json and the exit codes are fixed. */
 import { PROCESSORS_MAX } from '../../../schemas/limits.ts';
 import { collectGarbage } from '../../operations/heap.ts';
-import { type Command, daemonUrl, parseWords, wholeNumber } from '../command.ts';
+import { type Command, daemonToken, daemonUrl, parseWords, wholeNumber } from '../command.ts';
 import { EXIT, explainError, usageError } from '../errors.ts';
 import { complain, paint, print, printJson } from '../output.ts';
 import { SHOWN_MISMATCHES } from '../replay/compare.ts';
 import { startDaemon } from '../replay/daemon.ts';
-import { loadPlan, planWarnings, replayPlan } from '../replay/files.ts';
+import { type DaemonAt, loadPlan, planWarnings, replayPlan } from '../replay/files.ts';
 import type { Plan } from '../replay/plan.ts';
 import { showProgress } from '../replay/progress.ts';
 import {
@@ -21,7 +21,7 @@ import type { ReplayResult } from '../replay/run.ts';
 interface Session {
   readonly json: boolean;
   /** Gives the daemon to replay against, starting it when it is first needed. */
-  readonly daemon: () => Promise<string>;
+  readonly daemon: () => Promise<DaemonAt>;
   /** Undoes what was begun, last first; for the end, and for signals. */
   readonly undo: (() => Promise<void>)[];
   readonly reports: FileReport[];
@@ -31,12 +31,13 @@ const SIGNALS = { SIGHUP: 129, SIGINT: 130, SIGTERM: 143 } as const;
 
 export const replay: Command = {
   name: 'replay',
-  usage: 'replay FILE… [--url URL] [--processors N] [--json]',
+  usage: 'replay FILE… [--url URL] [--token-file FILE] [--processors N] [--json]',
   summary: 'replay recorded guests and compare every answer',
   help: () => `Replays hpt-trace/1 files (.jsonl.gz) over a stream and compares every answer with the recorded one.
 Without --url it starts a daemon of its own on a free port, and stops it again.
 
   --url URL         a running daemon: http://HOST:PORT or unix:PATH
+  --token-file FILE a file with the token that this daemon wants (else HPTD_TOKEN)
   --processors N    processors of the daemon it starts
   --json            one line of JSON per file on standard output
 
@@ -48,6 +49,7 @@ A file with bad data does not keep the others from being replayed; the highest e
 async function run(words: readonly string[]): Promise<number> {
   const { values, positionals } = parseWords('replay', words, {
     url: { type: 'string' },
+    'token-file': { type: 'string' },
     processors: { type: 'string' },
     json: { type: 'boolean', default: false },
   });
@@ -59,6 +61,7 @@ async function run(words: readonly string[]): Promise<number> {
     );
   }
   const url = values.url === undefined ? undefined : daemonUrl('replay', values.url);
+  const given = url === undefined ? undefined : { url, token: daemonToken(values['token-file']) };
   const processors =
     values.processors === undefined
       ? undefined
@@ -66,7 +69,7 @@ async function run(words: readonly string[]): Promise<number> {
   const undo: (() => Promise<void>)[] = [];
   const session: Session = {
     json: values.json,
-    daemon: daemonSource(url, processors, undo),
+    daemon: daemonSource(given, processors, undo),
     undo,
     reports: [],
   };
@@ -80,17 +83,17 @@ async function run(words: readonly string[]): Promise<number> {
 }
 
 function daemonSource(
-  url: string | undefined,
+  given: DaemonAt | undefined,
   processors: number | undefined,
   undo: Session['undo'],
-): () => Promise<string> {
-  let own: Promise<string> | undefined;
-  const start = async (): Promise<string> => {
+): () => Promise<DaemonAt> {
+  let own: Promise<DaemonAt> | undefined;
+  const start = async (): Promise<DaemonAt> => {
     const daemon = await startDaemon(processors);
     undo.push(() => daemon.stop());
-    return daemon.url;
+    return daemon;
   };
-  return () => (url === undefined ? (own ??= start()) : Promise.resolve(url));
+  return () => (given === undefined ? (own ??= start()) : Promise.resolve(given));
 }
 
 async function replayFiles(session: Session, files: readonly string[]): Promise<number> {
@@ -128,7 +131,7 @@ async function replayFile(session: Session, file: string): Promise<FileReport> {
 
 async function replayShown(
   session: Session,
-  daemon: string,
+  daemon: DaemonAt,
   file: string,
   plan: Plan,
 ): Promise<ReplayResult> {

@@ -34,7 +34,7 @@ export async function startDaemon(processors: number | undefined): Promise<OwnDa
       '--until-stdin-ends',
       ...size,
     ],
-    { stdio: ['pipe', 'pipe', 'pipe'] },
+    { stdio: ['pipe', 'pipe', 'pipe'], env: plainEnvironment() },
   );
   const kill = (): void => {
     child.kill('SIGKILL');
@@ -47,6 +47,14 @@ export async function startDaemon(processors: number | undefined): Promise<OwnDa
     await stop(child);
     throw error;
   }
+}
+
+/** What is set for a daemon of the user's own, such as who may use it, is not for this one. */
+function plainEnvironment(): NodeJS.ProcessEnv {
+  const kept = Object.entries(process.env).filter(
+    ([name]) => !name.startsWith('HPTD_') || name === 'HPTD_PROCESSORS',
+  );
+  return Object.fromEntries(kept);
 }
 
 async function readyUrl(child: ChildProcess): Promise<string> {

@@ -9,6 +9,12 @@ import { readTrace } from './lines.ts';
 import type { Plan } from './plan.ts';
 import { type ReplayResult, type RunOptions, runPlan } from './run.ts';
 
+/** A daemon, and what it wants to hear. */
+export interface DaemonAt {
+  readonly url: string;
+  readonly token?: string | undefined;
+}
+
 export async function loadPlan(path: string): Promise<Plan> {
   let encoder: Encoder | undefined;
   await readTrace(path, {
@@ -37,17 +43,20 @@ export function planWarnings(plan: Plan): string[] {
 
 /** Takes the guest away again, whatever happens; `onGuest` learns how, for those who are interrupted. */
 export async function replayPlan(
-  daemon: string,
+  daemon: DaemonAt,
   plan: Plan,
   options: RunOptions & { readonly onGuest?: (remove: () => Promise<void>) => void } = {},
 ): Promise<ReplayResult> {
-  const rest = connectRest(daemon);
+  const rest = connectRest(daemon.url, daemon);
   const guest = guestNameFor(plan.header);
   await rest.createGuest(guest, guestConfigFor(plan.header));
   const remove = (): Promise<void> => rest.deleteGuest(guest);
   options.onGuest?.(remove);
   try {
-    const stream = await connectStream(streamUrl(daemon, guest), { role: 'host' });
+    const stream = await connectStream(streamUrl(daemon.url, guest), {
+      role: 'host',
+      token: daemon.token,
+    });
     try {
       return await runPlan(plan, stream, options);
     } finally {
