@@ -2,12 +2,12 @@
 #
 #   docker build -t hptd .
 #   docker run --read-only -v hptd:/run/hptd hptd
-#   docker run --read-only -e HPTD_LISTEN=0.0.0.0:7808 -p 127.0.0.1:7808:7808 hptd
+#   docker run --read-only -v ./access:/access:ro -e HPTD_ACCESS_FILE=/access -e HPTD_LISTEN=0.0.0.0:7808 -p 7808:7808 hptd
 #
-# Why a Unix socket unless told otherwise: hptd asks nobody who he is yet. A socket is a file and has permissions; a port
-# has none, and one that is published with -p is open to the whole network, past most hosts' firewalls. So a port is
-# something to ask for: the third line does, and publishes it on the host's loopback address only. Set HPTD_LISTEN for it
-# instead of --listen: the health check reads it too.
+# Why a Unix socket unless told otherwise: a socket is a file and has permissions; a port has none, and one that is
+# published with -p is open to the whole network, past most hosts' firewalls. So a port is something to ask for, and hptd
+# listens on it only with an access file (docs/access.md), which the container's user, 1000, must be able to read. Set
+# HPTD_LISTEN instead of --listen: the health check reads it too.
 
 FROM node:26-bookworm-slim AS build
 WORKDIR /app
@@ -24,7 +24,7 @@ RUN mkdir run
 
 FROM node:26-bookworm-slim
 WORKDIR /app
-ENV NODE_ENV=production HPTD_LISTEN=unix:/run/hptd/hptd.sock
+ENV NODE_ENV=production HPTD_LISTEN=unix:/run/hptd/hptd.sock HPTD_SOCKET=none
 COPY --from=build /app/node_modules node_modules
 COPY --from=build /app/build build
 COPY package.json LICENSE ./

@@ -27,6 +27,8 @@ export interface Daemon {
   /** As clients take it: http://HOST:PORT, https://HOST:PORT or unix:PATH. The first of `urls`. */
   readonly url: string;
   readonly urls: readonly string[];
+  /** Reads the access file and the TLS files again, as SIGHUP does. */
+  reload(): void;
   /** Answers what is in flight, closes every stream with 1012, frees the port. */
   close(): Promise<void>;
   /** Closes on SIGTERM and SIGINT, then exits. For a process that is the daemon and nothing else. */
@@ -47,40 +49,45 @@ export async function serve(given: z.input<typeof serveOptions>): Promise<Daemon
   const connections = countConnections(app.server, options, isTls);
   const hostNames = hostNamesOf(options);
   const guarded = guard(app, { ...options, connections, access, hostNames });
-  guardQuotas(app, { ...options, guests, clientOf: guarded.clientOf });
+  guardQuotas(app, { ...options, guests, guard: guarded });
   await app.register(httpRoutes, { guests, isReady: () => closing === undefined });
   await app.register(streamRoutes, { guests, guard: guarded });
   await app.ready();
   // It never listens itself, and this starts its watch over requests that come too slowly.
   app.server.emit('listening');
 
-  let doors: Doors | undefined;
+  let opened: Doors | undefined;
   const closeAll = async (): Promise<void> => {
     access?.close();
-    const closed = doors?.close();
+    const closed = opened?.close();
     await guests.close();
     await app.close();
     await connections.endWith(closed);
   };
   const close = (): Promise<void> => (closing ??= closeAll());
-  try {
-    doors = await openDoors({
-      addresses: addressesOf(options),
-      tls: reach.tls,
-      asksWho: access !== undefined,
-      admit: connections.admit,
-      serve: connections.serve,
-    });
-  } catch (error) {
+  const doors = await openDoors({
+    addresses: addressesOf(options),
+    tls: reach.tls,
+    asksWho: access !== undefined,
+    admit: connections.admit,
+    serve: connections.serve,
+  }).catch(async (error: unknown) => {
     await close();
     throw error;
-  }
+  });
+  opened = doors;
   const { urls } = doors;
   log.info({ urls, processors: options.processors, asksWho: access !== undefined }, 'ready');
   if (access !== undefined && !isTls) warnOfPlainText(urls, log);
-  const reload =
-    isTls || access !== undefined ? () => readAgain(options, log, access, doors!) : undefined;
-  return { url: urls[0]!, urls, close, closeOnSignals: () => closeOnSignals(close, log, reload) };
+  const reload = (): void => readAgain(options, log, access, doors);
+  const reloads = isTls || access !== undefined ? reload : undefined;
+  return {
+    url: urls[0]!,
+    urls,
+    reload,
+    close,
+    closeOnSignals: () => closeOnSignals(close, log, reloads),
+  };
 }
 
 function openServer(options: ServeOptions, log: Logger): FastifyInstance {

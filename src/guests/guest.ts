@@ -5,7 +5,11 @@
  * no guest along that it never worked for.
  */
 import type { GuestConfig } from '../../schemas/guests.ts';
-import { REST_WAIT_MILLIS, STREAMS_PER_GUEST_MAX } from '../../schemas/limits.ts';
+import {
+  REST_IN_FLIGHT_MAX,
+  REST_WAIT_MILLIS,
+  STREAMS_PER_GUEST_MAX,
+} from '../../schemas/limits.ts';
 import { problem } from '../../schemas/problems.ts';
 import type { ProblemError } from '../../schemas/problems.ts';
 import { CONTROL_BIT } from '../../schemas/records.ts';
@@ -175,7 +179,14 @@ function run(state: State, records: readonly RequestRecord[]): Promise<AnswerRec
   const caller = callerFor(state);
   if (caller === undefined)
     return Promise.reject(problem('processor-busy', 'no processor of the daemon is alive'));
+  if (caller.unanswered() >= REST_IN_FLIGHT_MAX) return Promise.reject(tooMany());
   return records.every(isControl) ? caller.call(records) : callHcalls(state, caller, records);
+}
+
+function tooMany(): ProblemError {
+  return problem('too-many-requests', `${REST_IN_FLIGHT_MAX} calls of this guest wait already`, {
+    headers: { 'retry-after': '1' },
+  });
 }
 
 function isControl({ opcode }: RequestRecord): boolean {

@@ -39,9 +39,9 @@ export interface ConnectionLimits {
 
 export interface Connections {
   /** Counts a new connection; false: it was refused. */
-  admit(socket: Socket, isUnix: boolean): boolean;
+  readonly admit: (socket: Socket, isUnix: boolean) => boolean;
   /** Gives it to the HTTP server. */
-  serve(socket: Socket): void;
+  readonly serve: (socket: Socket) => void;
   /** Whose request this is. Undefined: no connection that was admitted. */
   requestFrom(socket: Socket): Peer | undefined;
   /** Waits for the doors to close, and does not wait long: then ends every connection. */
@@ -83,10 +83,11 @@ export function countConnections(
     serve(socket) {
       if (!state.bySocket.has(socket)) {
         const peer = state.byEnds.get(endsOf(socket));
-        if (peer === undefined) return void socket.destroy();
-        state.bySocket.set(socket, peer);
+        // Ended while it shook hands.
+        if (peer === undefined) socket.destroy();
+        else state.bySocket.set(socket, peer);
       }
-      server.emit('connection', socket);
+      if (!socket.destroyed) server.emit('connection', socket);
     },
     requestFrom(socket) {
       const peer = state.bySocket.get(socket);

@@ -3,18 +3,19 @@
  *
  * A guest counts with the largest table that its own hcalls can give it (H_RESIZE_HPT_PREPARE), not with the one it has.
  */
-import type { FastifyInstance, FastifyRequest } from 'fastify';
+import type { FastifyInstance } from 'fastify';
 import { guestConfig } from '../../schemas/guests.ts';
 import type { GuestConfig } from '../../schemas/guests.ts';
 import { ORDER_MAX, ORDER_MIN } from '../../schemas/limits.ts';
 import { problem } from '../../schemas/problems.ts';
 import type { ProblemError } from '../../schemas/problems.ts';
 import type { Guests } from '../guests/types.ts';
+import type { Guard } from './access.ts';
 import type { GuestParams } from './http-guests.ts';
 
 export interface QuotaOptions {
   readonly guests: Guests;
-  readonly clientOf: (request: FastifyRequest) => string;
+  readonly guard: Guard;
   readonly guestsPerClientMax: number;
   readonly tableBytesPerClientMax: number;
 }
@@ -30,7 +31,7 @@ export function guardQuotas(app: FastifyInstance, options: QuotaOptions): void {
       const parsed = guestConfig.safeParse(request.body);
       // Whatever else is wrong with it, the route says.
       if (!parsed.success || options.guests.get(guest) !== undefined) return done();
-      const client = options.clientOf(request);
+      const client = options.guard.clientOf(request);
       const refusal = overQuota(options, owners, client, parsed.data);
       if (refusal === undefined) owners.set(guest, client);
       done(refusal);

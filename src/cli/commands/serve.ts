@@ -69,14 +69,12 @@ async function run(words: readonly string[]): Promise<number> {
     'until-stdin-ends': { type: 'boolean', default: false },
   });
   if (positionals.length > 0) throw usageError(`serve takes no "${positionals[0]}"`, 'serve');
-  if (values['check-config'] === true) return checkConfiguration(values);
+  if (values['check-config']) return checkConfiguration(values);
   const configuration = configurationFrom('serve', values);
-  if (values['print-config'] === true)
-    return printConfiguration(configuration, values['json'] === true);
+  if (values['print-config']) return printConfiguration(configuration, values.json);
   const daemon = await startHere(configuration.options, 'see "hptd help serve"');
   daemon.closeOnSignals();
-  if (values['until-stdin-ends'] === true)
-    process.stdin.once('close', () => void daemon.close()).resume();
+  if (values['until-stdin-ends']) process.stdin.once('close', () => void daemon.close()).resume();
   for (const url of daemon.urls) print(readyLine(url));
   // From here on the daemon's own handles keep the process.
   return EXIT.ok;
