@@ -85,8 +85,8 @@ export const HEADERS_SECONDS_MAX = 10;
 export const REQUEST_SECONDS_MAX = 300;
 /** Between looks at who is too slow. */
 export const SLOW_LOOK_MILLIS = 500;
-/** REST calls of one guest that wait for one processor: beyond, more only wait longer. */
-export const REST_IN_FLIGHT_MAX = 4096;
+/** Calls of one guest over REST that wait for one processor: 64 full batches; beyond, more would only wait longer. */
+export const REST_IN_FLIGHT_MAX = 64 * BATCH_HCALLS_MAX;
 /** Between looks at whether an access file was replaced: what an operator who revokes a token has to wait. */
 export const ACCESS_LOOK_MILLIS = 1000;
 /** Rows of an access file: read in a millisecond or two on the main thread. */

@@ -35,7 +35,7 @@ export function sequentially(plan: Plan, url: string): Contestant {
     hcalls,
     compared: hcalls - plan.skipped,
     replay: async () => {
-      const result = await replayPlan(url, plan);
+      const result = await replayPlan({ url }, plan);
       const wrongTable = result.tableMatches === false && result.mismatches === 0 ? 1 : 0;
       return { ...result, mismatches: result.mismatches + wrongTable, notes: result.tableNotes };
     },

@@ -4,7 +4,6 @@
  */
 import Fastify from 'fastify';
 import { guestsOn } from '../../src/guests/registry.ts';
-import { listen } from '../../src/operations/listen.ts';
 import { openLog } from '../../src/operations/log.ts';
 import { startPool } from '../../src/processors/pool.ts';
 import { compileEngine } from '../../src/rings/engine.ts';
@@ -26,7 +25,7 @@ const guests = guestsOn(pool, module, log);
 const app = Fastify({ ...problemServerOptions, logger: false });
 await app.register(httpRoutes, { guests, isReady: () => true });
 await app.register(streamRoutes, { guests });
-tell({ kind: 'ready', url: await listen(app, { host: '127.0.0.1', port: 0 }) });
+tell({ kind: 'ready', url: await app.listen({ host: '127.0.0.1', port: 0 }) });
 
 const leaked: Buffer[] = [];
 

@@ -75,7 +75,7 @@ test('a configuration is checked with 0 or 78, and the member at fault', async (
     /HPTD_PROCESSORS: /,
     /processors: /,
   ];
-  assert.equal(outcomes[0]!.out, 'the configuration is fine\n');
+  assert.equal(outcomes[0].out, 'the configuration is fine\n');
   outcomes.slice(1).forEach(({ err }, i) => assert.match(err, faults[i]!));
 });
 

@@ -17,8 +17,7 @@ import { encodeRequests } from '../../schemas/records.ts';
 import { type Daemon, serve } from '../../src/main.ts';
 import { makeToken } from '../../src/operations/access-file.ts';
 import { READY_LINE } from '../../src/cli/commands/ready-line.ts';
-import { OPTIONS } from '../../src/operations/config.ts';
-import type { serveOptions } from '../../src/operations/config.ts';
+import { OPTIONS, serveOptions, valueText } from '../../src/operations/config.ts';
 import { reads } from '../guests/configs.ts';
 import { connect, type TestSocket } from '../transports/stream-daemon.ts';
 
@@ -114,8 +113,9 @@ const FRONT_DOOR = fileURLToPath(new URL('../../src/cli/hptd.ts', import.meta.ur
 
 /** A daemon in a process of its own: the test runner's watch over each socket costs more than the daemon does. */
 export async function serveApart(options: Options): ReturnType<Serve> {
+  const given = serveOptions.parse(options);
   const words = OPTIONS.flatMap(({ name, flag }) =>
-    options[name] === undefined ? [] : [flag, String(options[name])],
+    options[name] === undefined ? [] : [flag, valueText(given[name]) ?? ''],
   );
   const child = spawn(process.execPath, [FRONT_DOOR, 'serve', ...words, '--until-stdin-ends'], {
     stdio: ['pipe', 'pipe', 'inherit'],
@@ -192,7 +192,7 @@ export function assertProblem(answer: Answer, status: number, code: string): voi
 export interface RawSocket {
   readonly socket: Socket;
   /** What came so far. */
-  received(): string;
+  readonly received: () => string;
   readonly closed: Promise<void>;
 }
 
