@@ -11,6 +11,7 @@ export const EXIT = {
   data: 65,
   unavailable: 69,
   internal: 70,
+  permission: 77,
   config: 78,
 } as const;
 
@@ -57,6 +58,8 @@ export function explainError(error: unknown): CliError {
 
 function explainRefusal(refused: RefusedError): CliError {
   const message = `${refused.message} (${refused.code}, HTTP ${refused.status})`;
+  if (refused.status === 401 || refused.status === 403)
+    return new CliError(EXIT.permission, message, refused.advice);
   if (refused.status === 503) return new CliError(EXIT.unavailable, message, refused.advice);
   return new CliError(refused.status >= 500 ? EXIT.internal : EXIT.data, message, refused.advice);
 }

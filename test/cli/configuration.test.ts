@@ -7,6 +7,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
+import { serve } from '../../src/main.ts';
+import { makeToken } from '../../src/operations/access-file.ts';
 import { OPTIONS } from '../../src/operations/config.ts';
 
 const FRONT_DOOR = fileURLToPath(new URL('../../src/cli/hptd.ts', import.meta.url));
@@ -77,6 +79,33 @@ test('a configuration is checked with 0 or 78, and the member at fault', async (
   ];
   assert.equal(outcomes[0].out, 'the configuration is fine\n');
   outcomes.slice(1).forEach(({ err }, i) => assert.match(err, faults[i]!));
+});
+
+test('a daemon that wants a token: 77 without, 0 with one from the environment or a file', async () => {
+  const file = join(folder, 'who');
+  const { token, line } = makeToken('ops', ['read'], undefined);
+  writeFileSync(file, `${line}\n`, { mode: 0o600 });
+  const held = join(folder, 'token');
+  writeFileSync(held, `${token}\n`);
+  const listen = { listen: '127.0.0.1:0', socket: 'none', accessFile: file };
+  const daemon = await serve({ ...listen, processors: 1, logLevel: 'silent' });
+  try {
+    const words = ['guests', '--url', daemon.url];
+    const [none, wrong, environment, option] = await Promise.all([
+      hptd(words),
+      hptd(words, { HPTD_TOKEN: 'x' }),
+      hptd(words, { HPTD_TOKEN: token }),
+      hptd([...words, '--token-file', held]),
+    ]);
+    assert.deepEqual([none.code, wrong.code, environment.code, option.code], [77, 77, 0, 0]);
+    assert.match(none.err, /unauthenticated, HTTP 401\); .*--token-file/);
+    const create = await hptd(['create', 'g', 'order=18', '--url', daemon.url], {
+      HPTD_TOKEN: token,
+    });
+    assert.deepEqual([create.code, create.out], [77, '']);
+  } finally {
+    await daemon.close();
+  }
 });
 
 test('each value is shown with where it comes from', async () => {

@@ -1,7 +1,7 @@
 /**
  * A process that opens connections and says nothing on them, for connections.test.ts: `node crowd.ts PORT COUNT`.
- * Prints a line of JSON after each hundred: how many it opened, and how many of those are open still. It ends with the
- * whole crowd when its standard input does.
+ * Prints a line of JSON after each hundred, and at the end ten times a second: how many it opened, and how many of those
+ * are open still. It ends with the whole crowd when its standard input does.
  */
 import { once } from 'node:events';
 import { connect } from 'node:net';
@@ -18,5 +18,10 @@ for (let opened = AT_ONCE; opened <= count; opened += AT_ONCE) {
     socket.on('error', () => {});
   }
   await Promise.all(sockets.map((socket) => once(socket, 'connect')));
+  tell(opened);
+}
+setInterval(tell, 100, count);
+
+function tell(opened: number): void {
   process.stdout.write(`${JSON.stringify({ opened, open: opened - closed })}\n`);
 }
