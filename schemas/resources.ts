@@ -33,7 +33,7 @@ export const walkBody = z.strictObject({
   store: z.boolean().default(false).describe('true for a store'),
   fetch: z.boolean().default(false).describe('true for an instruction fetch'),
   problemState: z.boolean().default(false).describe('true in problem state (user mode)'),
-  amr: word.default(0n).describe('Authority Mask Register, a "0x…" word'),
+  amr: word.prefault('0x0').describe('Authority Mask Register, a "0x…" word'),
 });
 
 export const resizeBody = z.strictObject({

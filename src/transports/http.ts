@@ -8,17 +8,13 @@
  *   http-table.ts   looking at the table    http-memory.ts  bytes of guest memory
  *   http-memslots.ts  memory slots          http-host.ts    what a host does; the walk
  *   http-resize.ts  a resize                bodies.ts       what is wrong with a body
+ *   http-documents.ts  what the daemon says of itself, and its problems
  */
 import type { FastifyInstance } from 'fastify';
 import { OPERATIONS } from '../../schemas/operations.ts';
-import {
-  PROBLEMS,
-  PROBLEM_CODES,
-  isProblemCode,
-  problem,
-  type ProblemCode,
-} from '../../schemas/problems.ts';
+import { problem } from '../../schemas/problems.ts';
 import type { Guests } from '../guests/types.ts';
+import { documentRoutes } from './http-documents.ts';
 import { guestRoutes } from './http-guests.ts';
 import { hcallRoutes } from './http-hcalls.ts';
 import { hostRoutes } from './http-host.ts';
@@ -40,6 +36,7 @@ export async function httpRoutes(app: FastifyInstance, options: HttpOptions): Pr
   // Fastify reads text/plain by itself, and a call is never that.
   app.removeContentTypeParser('text/plain');
   informationRoutes(app, isReady);
+  documentRoutes(app);
   guestRoutes(app, guests);
   hcallRoutes(app, guests);
   tableRoutes(app, guests);
@@ -60,16 +57,6 @@ function informationRoutes(app: FastifyInstance, isReady: () => boolean): void {
       throw problem('shutting-down', 'the daemon finishes what it accepted and takes nothing new');
     return reply.type('text/plain').send('ready\n');
   });
-  app.get('/problems', async () => ({ problems: PROBLEM_CODES.map(problemRow) }));
-  app.get<{ Params: { code: string } }>('/problems/:code', async ({ params }) => {
-    if (!isProblemCode(params.code))
-      throw problem('not-found', 'there is no problem of this code; see /problems');
-    return problemRow(params.code);
-  });
-}
-
-function problemRow(code: ProblemCode) {
-  return { code, type: `/problems/${code}`, ...PROBLEMS[code] };
 }
 
 function namesOf(kind: 'hcall' | 'control'): string[] {
@@ -98,6 +85,9 @@ const INDEX = {
     health: '/healthz',
     readiness: '/readyz',
     problems: '/problems',
+    docs: '/docs',
+    openapi: '/openapi.json',
+    asyncapi: '/asyncapi.json',
   },
   hcalls: namesOf('hcall'),
   control: namesOf('control'),

@@ -46,13 +46,19 @@ const LAYERS: readonly Layer[] = [
     reason: 'config, log and shutdown serve every layer, so they know none',
   },
   {
+    path: 'src/documents',
+    uses: ['src/operations', 'schemas'],
+    packages: ['zod', 'node:'],
+    reason: 'documents are made from the tables alone, so that they can be made without a daemon',
+  },
+  {
     path: 'src/guests',
     uses: ['src/processors', 'src/rings', 'src/operations', 'schemas'],
     reason: 'a guest knows no transport',
   },
   {
     path: 'src/transports',
-    uses: ['src/guests', 'src/operations', 'schemas'],
+    uses: ['src/guests', 'src/documents', 'src/operations', 'schemas'],
     reason: 'a transport asks guests, never a ring or a processor',
   },
   {
