@@ -20,6 +20,15 @@ import { HOST, MEMORY, TABLE } from './routes-resources.ts';
 /** Any address may answer these, so no row names them. */
 export const ANYWHERE: readonly ProblemCode[] = [
   'request-malformed',
+  'request-too-slow',
+  'headers-too-large',
+  'content-encoding-unsupported',
+  'unauthenticated',
+  'forbidden',
+  'origin-forbidden',
+  'host-unknown',
+  'too-many-requests',
+  'too-many-connections',
   'not-found',
   'method-not-allowed',
   'internal',
@@ -48,6 +57,7 @@ const GUESTS: readonly Route[] = [
       'guest-config-invalid',
       'guest-exists',
       'guest-limit',
+      'client-guest-limit',
       'processor-busy',
       'shutting-down',
     ],

@@ -6,6 +6,7 @@
  * AsyncAPI wants it of the application that it describes. What no schema can say (the records in a binary frame, the codes
  * with which a stream closes) stands in members that begin with x-.
  */
+import { BEARER_PROTOCOL_PREFIX } from '../../schemas/access.ts';
 import { OPERATIONS, type Operation } from '../../schemas/operations.ts';
 import { CONTROL_BIT, EXPLAIN_BIT, EXPLAIN_WORDS, RECORD_VERSION } from '../../schemas/records.ts';
 import { STATUSES } from '../../schemas/statuses.ts';
@@ -80,7 +81,13 @@ function channel(protocol: string, summary: string, names: readonly string[]): J
         headers: {
           type: 'object',
           required: ['Sec-WebSocket-Protocol'],
-          properties: { 'Sec-WebSocket-Protocol': { type: 'string', const: protocol } },
+          properties: {
+            'Sec-WebSocket-Protocol': {
+              type: 'string',
+              description: `offers ${protocol}; and ${BEARER_PROTOCOL_PREFIX}TOKEN, from who cannot send an Authorization header`,
+              examples: [protocol, `${protocol}, ${BEARER_PROTOCOL_PREFIX}hptd_NAME_SECRET`],
+            },
+          },
         },
         bindingVersion: '0.1.0',
       },

@@ -42,10 +42,21 @@ export function openApi(version: string): Json {
     servers: [
       { url: 'http://127.0.0.1:7808', description: 'where the daemon listens unless told' },
     ],
-    security: [],
+    // Whether a token is wanted depends on how the daemon was started.
+    security: [{}, { token: [] }],
     tags: Object.entries(TAGS).map(([name, description]) => ({ name, description })),
     paths: paths(),
-    components: { schemas: httpSchemas() },
+    components: {
+      schemas: httpSchemas(),
+      securitySchemes: {
+        token: {
+          type: 'http',
+          scheme: 'bearer',
+          description:
+            'hptd_NAME_SECRET, for a daemon with an access file. GET needs the scope read, hcalls need hcalls:GUEST, the rest admin.',
+        },
+      },
+    },
   };
 }
 

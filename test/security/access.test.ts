@@ -42,7 +42,16 @@ const read = (guest: string, token?: string): Promise<Answer> =>
   victim.ask(`/v1/guests/${guest}/hcalls/H_READ`, { ...json({ ptex: 0 }), token });
 
 test('without a token there is health and what problems mean, and nothing else', async () => {
-  for (const path of ['/', '/healthz', '/readyz', '/problems', '/problems/forbidden'])
+  for (const path of [
+    '/',
+    '/healthz',
+    '/readyz',
+    '/problems',
+    '/problems/forbidden',
+    '/docs',
+    '/openapi.json',
+    '/asyncapi.json',
+  ])
     assert.equal((await victim.ask(path)).status, 200, path);
   for (const path of [
     '/v1/guests',
