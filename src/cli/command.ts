@@ -5,13 +5,17 @@ import { DEFAULT_URL, daemonAddress } from '../client/address.ts';
 import { connectRest } from '../client/rest.ts';
 import type { Rest } from '../client/rest.ts';
 import { CliError, EXIT, usageError } from './errors.ts';
+import { unknownWord } from './suggest.ts';
 
 export interface Command {
   readonly name: string;
   /** The line behind `hptd`, as people type it. */
   readonly usage: string;
   readonly summary: string;
-  /** Options and remarks, for `hptd help NAME`. */
+  /**
+   * For `hptd help NAME`, which sets its paragraphs under headings (manual.ts): those that begin with `  --` are options,
+   * those whose lines begin with `  hptd ` examples, `Exit codes: …` what it says. Completion reads the options too.
+   */
   readonly help: () => string;
   /** The words behind the command's name; gives the exit code. */
   readonly run: (words: readonly string[]) => Promise<number>;
@@ -27,8 +31,20 @@ export function parseWords<const Options extends ParseArgsOptionsConfig>(
     return parseArgs({ args: [...words], options, allowPositionals: true, strict: true });
   } catch (error) {
     if (!String((error as NodeJS.ErrnoException).code).startsWith('ERR_PARSE_ARGS')) throw error;
-    throw usageError((error as Error).message, command);
+    throw usageError(complaint(error as Error, words, Object.keys(options)), command);
   }
+}
+
+/** An option that is not known with the one that was probably meant; anything else as Node says it. */
+function complaint(error: Error, words: readonly string[], known: readonly string[]): string {
+  const unknown = /^Unknown option '(--[^']*)'/.exec(error.message)?.[1];
+  if (unknown === undefined || !words.some((word) => word.startsWith(unknown)))
+    return error.message;
+  return unknownWord(
+    'option',
+    unknown,
+    known.map((name) => `--${name}`),
+  );
 }
 
 /** The options of every command that speaks to a running daemon. */

@@ -15,6 +15,18 @@ export const EXIT = {
   config: 78,
 } as const;
 
+/** For manuals. */
+export const EXIT_MEANINGS: Readonly<Record<keyof typeof EXIT, string>> = {
+  ok: 'done',
+  mismatch: 'an answer or a table is not as recorded',
+  usage: 'the command line is wrong',
+  data: 'the daemon, or a file, does not take what was given',
+  unavailable: 'no daemon answers, or it ended',
+  internal: 'a defect of hptd',
+  permission: 'the token does not allow it',
+  config: 'the configuration is wrong',
+};
+
 export class CliError extends Error {
   override readonly name = 'CliError';
   readonly exitCode: number;

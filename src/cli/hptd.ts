@@ -5,6 +5,7 @@
 import { VERSION } from '../operations/version.ts';
 import type { Command } from './command.ts';
 import { call } from './commands/call.ts';
+import { completionFor } from './commands/completion.ts';
 import { demo } from './commands/demo.ts';
 import { group } from './commands/group.ts';
 import { create, guests, remove } from './commands/guests.ts';
@@ -18,7 +19,7 @@ import { unknownWord } from './suggest.ts';
 
 const COMMANDS: Command[] = [serve, replay, guests, create, remove, call, group, token, demo];
 const help = helpFor(COMMANDS);
-COMMANDS.push(help);
+COMMANDS.push(completionFor(COMMANDS), help);
 
 async function run([name, ...words]: readonly string[]): Promise<number> {
   if (name === '--version' || name === '-V') return version();

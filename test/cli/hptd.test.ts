@@ -52,7 +52,7 @@ const USAGE: [words: string[], message: RegExp][] = [
   [['relpay'], /command "relpay" is not known; did you mean replay\?/],
   [['help', 'H_ENTR'], /did you mean H_ENTER\?/],
   [['replay'], /which trace\? Name at least one file; see "hptd help replay"/],
-  [['replay', 'x', '--jsno'], /Unknown option '--jsno'/],
+  [['replay', 'x', '--jsno'], /option "--jsno" is not known; did you mean --json\?/],
   [['replay', 'x', '--processors', '0'], /--processors takes a whole number from 1 to/],
   [['replay', 'x', '--processors', '1', '--url', 'http://127.0.0.1:1'], /leave it out with --url/],
   [['replay', 'x', '--url', 'nowhere'], /"nowhere" is no daemon address: write http/],

@@ -19,13 +19,13 @@ export const call: Command = {
   name: 'call',
   usage: 'call GUEST HCALL [NAME=VALUE]… [--explain] [--json]',
   summary: 'make one hcall of a guest and show the answer',
-  help: () => `Makes one hcall, for example
+  help: () => `Makes one hcall, or one control operation, and shows the answer.
 
   hptd call g H_ENTER flags=H_EXACT ptex=0x190b8 pteh=0x400ea1b217000015 ptel=0x1190
 
 Words are written 0x… or as decimal numbers; flags by name, separated by commas, or as a word.
 
-  --explain   say which rule gave the answer, and why
+  --explain           say which rule gave the answer, and why
 ${DAEMON_OPTIONS_HELP}
 
 hcalls ("hptd help H_ENTER" tells more of one):

@@ -31,6 +31,8 @@ export const demo: Command = {
   help: () => `Runs a daemon with a guest "${DEMO_GUEST}" in it, replays the recorded boot of a Linux guest, prints
 commands to try on it, and serves until Ctrl-C. "npm start" runs this.
 
+  hptd demo --listen 127.0.0.1:0
+
   --listen HOST:PORT   where to listen (HPTD_LISTEN)
   --processors N       worker threads that execute hcalls (HPTD_PROCESSORS)`,
   run,

@@ -17,6 +17,8 @@ export const group: Command = {
   help: () => `Shows the eight slots of a group (PTEG) of a guest's table, decoded as the guest sees them.
 PTEG is a number, 0x… or decimal; a ptex divided by 8.
 
+  hptd group g 0x3217
+
 ${DAEMON_OPTIONS_HELP}`,
   run: async (words) => {
     const { values, positionals } = parseWords('group', words, DAEMON_OPTIONS);

@@ -17,7 +17,8 @@ export const guests: Command = {
   name: 'guests',
   usage: 'guests [--json]',
   summary: 'list the guests of the daemon',
-  help: () => `Lists the guests of the daemon.\n\n${DAEMON_OPTIONS_HELP}`,
+  help: () =>
+    `Lists the guests of the daemon.\n\n  hptd guests\n  hptd guests --json --url unix:/run/hptd/hptd.sock\n\n${DAEMON_OPTIONS_HELP}`,
   run: async (words) => {
     const { values, positionals } = parseWords('guests', words, DAEMON_OPTIONS);
     if (positionals.length > 0) throw usageError(`guests takes no "${positionals[0]}"`, 'guests');
@@ -37,15 +38,15 @@ export const create: Command = {
   name: 'create',
   usage: 'create NAME order=N [PROPERTY=VALUE]… [--json]',
   summary: 'create a guest',
-  help: () => `Creates a guest, for example
+  help: () => `Creates a guest. Its properties, of which only order must be given, are written PROPERTY=VALUE:
 
   hptd create g order=24 ramBytes=1G
-
-Sizes may end in K, M, G or T; memslots are written BASE:BYTES[:ci], separated by commas.
 
 ${Object.entries(guestConfig.shape)
   .map(([name, schema]) => `  ${name.padEnd(16)}  ${schema.description ?? ''}`)
   .join('\n')}
+
+Sizes may end in K, M, G or T; memslots are written BASE:BYTES[:ci], separated by commas.
 
 ${DAEMON_OPTIONS_HELP}`,
   run: async (words) => {
@@ -73,7 +74,8 @@ export const remove: Command = {
   name: 'delete',
   usage: 'delete NAME',
   summary: 'delete a guest and its table',
-  help: () => `Deletes a guest and its table; its streams are closed.\n\n${DAEMON_OPTIONS_HELP}`,
+  help: () =>
+    `Deletes a guest and its table; its streams are closed.\n\n  hptd delete g\n\n${DAEMON_OPTIONS_HELP}`,
   run: async (words) => {
     const { values, positionals } = parseWords('delete', words, DAEMON_OPTIONS);
     const [name] = positionals;

@@ -2,6 +2,7 @@
 import { OPERATIONS, operationByName } from '../../../schemas/operations.ts';
 import type { Command } from '../command.ts';
 import { EXIT, usageError } from '../errors.ts';
+import { manualPage } from '../manual.ts';
 import { paint, print } from '../output.ts';
 import { unknownWord } from '../suggest.ts';
 import { operationHelp } from './call.ts';
@@ -12,7 +13,12 @@ export function helpFor(commands: readonly Command[]): Command {
     name: 'help',
     usage: 'help [COMMAND|HCALL]',
     summary: 'explain a command or an hcall',
-    help: () => 'Explains a command or an hcall.',
+    help: () => `Explains a command as a manual does, or an hcall: its arguments, flags, results and statuses.
+
+  hptd help call
+  hptd help H_ENTER
+
+Exit codes: 0, or 64 for a topic that is not known`,
     run: async ([topic]) => {
       print(topic === undefined ? overview(commands) : explain(commands, topic));
       return EXIT.ok;
@@ -33,7 +39,7 @@ ${commands.map(({ name, summary }) => `  ${name.padEnd(width)}  ${summary}`).joi
 
 function explain(commands: readonly Command[], topic: string): string {
   const command = commands.find(({ name }) => name === topic);
-  if (command !== undefined) return `usage: hptd ${command.usage}\n\n${command.help()}`;
+  if (command !== undefined) return manualPage(command);
   const operation = operationByName(topic);
   if (operation !== undefined) return operationHelp(operation);
   const hcalls = OPERATIONS.map(({ name }) => name);

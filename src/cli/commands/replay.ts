@@ -36,12 +36,14 @@ export const replay: Command = {
   help: () => `Replays hpt-trace/1 files (.jsonl.gz) over a stream and compares every answer with the recorded one.
 Without --url it starts a daemon of its own on a free port, and stops it again.
 
-  --url URL         a running daemon: http://HOST:PORT or unix:PATH
-  --token-file FILE a file with the token that this daemon wants (else HPTD_TOKEN)
-  --processors N    processors of the daemon it starts
-  --json            one line of JSON per file on standard output
+  hptd replay samples/boot-p8-64k.jsonl.gz
 
-Exit code: 0 all answers match, 1 a mismatch, 64 usage, 65 bad data, 69 daemon unavailable, 70 a defect.
+  --url URL           a running daemon: http://HOST:PORT or unix:PATH
+  --token-file FILE   a file with the token that this daemon wants (else HPTD_TOKEN)
+  --processors N      processors of the daemon it starts
+  --json              one line of JSON per file on standard output
+
+Exit codes: 0 all answers match, 1 a mismatch, 64 usage, 65 bad data, 69 daemon unavailable, 70 a defect.
 A file with bad data does not keep the others from being replayed; the highest exit code is the command's.`,
   run,
 };

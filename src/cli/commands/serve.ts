@@ -17,6 +17,10 @@ export const serve: Command = {
   help: () => `Runs the daemon in the foreground. It ends on SIGTERM and SIGINT, when what it accepted is answered;
 SIGHUP makes it read the access file and the TLS files again.
 
+  hptd serve
+  hptd serve --listen 127.0.0.1:0 --listen unix:/run/hptd/hptd.sock --processors 4
+  hptd serve --config /etc/hptd.json --check-config
+
 Each option can be given on the command line, in the environment, and in a file that is one JSON object with a member
 for each: the first of them that has it wins. Lists have commas in the environment, and arrays in the file.
 

@@ -5,6 +5,7 @@ import { AccessFileError, makeToken, parseAccess } from '../../operations/access
 import type { Holder } from '../../operations/access-file.ts';
 import { type Command, parseWords, wholeNumber } from '../command.ts';
 import { CliError, EXIT, usageError } from '../errors.ts';
+import { unknownWord } from '../suggest.ts';
 import { complain, print, printJson, table } from '../output.ts';
 
 const DAYS_MAX = 36_500;
@@ -47,7 +48,8 @@ async function run(words: readonly string[]): Promise<number> {
   if (action === 'list' && name === undefined) return list(file, values.json);
   if (name === undefined) throw usageError('create NAME SCOPE…, list or revoke NAME', 'token');
   if (action === 'revoke' && scopes.length === 0) return revoke(file, name, values.json);
-  if (action !== 'create') throw usageError(`token does not ${JSON.stringify(action)}`, 'token');
+  if (action !== 'create')
+    throw usageError(unknownWord('action', action ?? '', ['create', 'list', 'revoke']), 'token');
   return create(file, name, scopes, values);
 }
 
