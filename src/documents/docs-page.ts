@@ -8,7 +8,8 @@ import { PROBLEMS, PROBLEM_CODES, type ProblemCode } from '../../schemas/problem
 import { TAGS, type Route } from '../../schemas/route.ts';
 import { ANYWHERE, ROUTES } from '../../schemas/routes.ts';
 import { CLOSE_CODES, JSON_STREAM_PROTOCOL, STREAM_PROTOCOL } from '../../schemas/stream.ts';
-import { html, names, page, table, type Html } from './html.ts';
+import { OPTIONS } from '../operations/config.ts';
+import { html, names, page, prose, table, type Html } from './html.ts';
 import { limits } from './limits.ts';
 import { controlsSection, hcallsSection, sentence } from './operations-section.ts';
 
@@ -25,6 +26,7 @@ ${controlsSection()}
 ${streamSection()}
 ${statesSection()}
 ${problemsSection()}
+${optionsSection()}
 ${limitsSection()}`;
   return page(`hptd ${version}: documents`, body, navigation());
 }
@@ -42,6 +44,7 @@ function navigation(): Html {
 <li class="top"><a href="#stream">The stream</a></li>
 <li class="top"><a href="#states">A guest's states</a></li>
 <li class="top"><a href="#problems">Problems</a></li>
+<li class="top"><a href="#options">Options of the daemon</a></li>
 <li class="top"><a href="#limits">Limits</a></li>
 </ul>`;
 }
@@ -127,8 +130,23 @@ ${problemFacts(code)}
 
 function problemFacts(code: ProblemCode): Html {
   const { status, meaning, whatToDo } = PROBLEMS[code];
-  return html`<p>${meaning}</p>
-<dl><dt>what to do</dt><dd>${whatToDo}</dd><dt>HTTP status</dt><dd>${String(status)}</dd></dl>`;
+  return html`<p>${prose(meaning)}</p>
+<dl><dt>what to do</dt><dd>${prose(whatToDo)}</dd><dt>HTTP status</dt><dd>${String(status)}</dd></dl>`;
+}
+
+function optionsSection(): Html {
+  return html`<h2 id="options">Options of the daemon</h2>
+<p>On the command line, in the environment, or as a member of the file that <code>--config</code> names: the first that has it wins.
+<code>hptd serve --print-config</code> shows each value and where it comes from.</p>
+${table(
+  ['option', 'variable', 'meaning', 'unless given'],
+  OPTIONS.map(({ flag, value, environment, meaning, initial }) => [
+    html`<code>${flag} ${value}</code>`,
+    html`<code>${environment}</code>`,
+    sentence(meaning),
+    initial ?? '',
+  ]),
+)}`;
 }
 
 function limitsSection(): Html {
@@ -167,7 +185,7 @@ ${table(
     html`<a href="/problems/${code}"><code>${code}</code></a>`,
     String(PROBLEMS[code].status),
     PROBLEMS[code].title,
-    PROBLEMS[code].whatToDo,
+    prose(PROBLEMS[code].whatToDo),
   ]),
 )}`;
   return page('hptd: problems', body);

@@ -22,6 +22,11 @@ export function html(parts: TemplateStringsArray, ...pieces: readonly Piece[]): 
   return { html: String.raw({ raw: parts }, ...pieces.map(safe)) };
 }
 
+/** A sentence of the tables, where what stands between backticks is code. */
+export function prose(text: string): Html {
+  return { html: safe(text).replaceAll(/`([^`]+)`/g, '<code>$1</code>') };
+}
+
 /** Names as code, with commas. */
 export function names(list: readonly string[]): Html {
   return {

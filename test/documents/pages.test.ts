@@ -9,7 +9,8 @@ import { OPERATIONS } from '../../schemas/operations.ts';
 import { PROBLEMS, PROBLEM_CODES } from '../../schemas/problems.ts';
 import { ROUTES } from '../../schemas/routes.ts';
 import { CLOSE_CODES } from '../../schemas/stream.ts';
-import { html } from '../../src/documents/html.ts';
+import { OPTIONS } from '../../src/operations/config.ts';
+import { html, prose } from '../../src/documents/html.ts';
 import { limits } from '../../src/documents/limits.ts';
 import { type Http, openHttp } from '../transports/http-support.ts';
 
@@ -26,7 +27,7 @@ async function get(url: string, accept?: string) {
   return http.app.inject({ method: 'GET', url, headers });
 }
 
-test('the page has every operation, route, problem, close code and limit', async () => {
+test('the page has every operation, route, problem, close code, option and limit', async () => {
   const { body, headers } = await get('/docs');
   assert.match(String(headers['content-type']), /^text\/html; charset=utf-8$/);
   for (const { name, arguments: args } of OPERATIONS) {
@@ -39,6 +40,7 @@ test('the page has every operation, route, problem, close code and limit', async
     assert.ok(body.includes(`<section id="problem-${code}">`), code);
   for (const { code } of CLOSE_CODES)
     assert.ok(body.includes(`<code>${code}</code>`), String(code));
+  for (const { flag } of OPTIONS) assert.ok(body.includes(`<code>${flag} `), flag);
   for (const name of Object.keys(LIMITS)) assert.ok(body.includes(`<code>${name}</code>`), name);
 });
 
@@ -86,6 +88,7 @@ test('who does not ask for a page gets JSON, and caches are told of the differen
 });
 
 test('text becomes text, whatever is in it', () => {
+  assert.equal(prose('`<` is less').html, '<code>&lt;</code> is less');
   assert.equal(html`<p>${'<b a="1">&'}</p>`.html, '<p>&lt;b a=&quot;1&quot;&gt;&amp;</p>');
 });
 
