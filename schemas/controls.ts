@@ -94,7 +94,7 @@ export const CONTROLS = [
   control({
     name: 'HTAB_OPEN',
     opcode: 0x800a,
-    arguments: [word('start', 'first ptex'), word('flags', '1: bolted entries only')],
+    arguments: [word('start', 'first ptex'), word('flags', '1: bolted entries only; 2: stop after each pass')],
     results: ['reader'],
     statuses: ['H_SUCCESS', 'H_PARAMETER', 'H_RESOURCE'],
     meaning: 'open a reader of the incremental table stream',
@@ -102,9 +102,13 @@ export const CONTROLS = [
   control({
     name: 'HTAB_READ',
     opcode: 0x800b,
-    arguments: [word('reader', 'from HTAB_OPEN'), word('bytes', 'size of the buffer')],
+    arguments: [
+      word('reader', 'from HTAB_OPEN'),
+      word('bytes', 'size of the buffer; 0 begins the next pass of a reader that stops'),
+    ],
     results: ['bytes'],
-    meaning: 'the next piece of the table stream; its bytes follow, padded to a word',
+    meaning:
+      'the next piece of the table stream; its bytes follow, padded to a word. None at the end of a pass; H_CONTINUE: none yet',
   }),
   control({
     name: 'HTAB_CLOSE',

@@ -217,7 +217,27 @@ describe('reading', () => {
     }
   });
 
-  test('readers are numbered, bounded, and closed once; flags other than bolted are refused', () => {
+  test('a reader that stops gives nothing behind the end of a pass until a read of 0 bytes', () => {
+    const guest = openTestGuest();
+    for (const ptex of [1n, 700n]) enterAt(guest, ptex, V, RW);
+    const reader = open(guest, 0n, 2n);
+    const pass = () => {
+      const rows: Row[] = [];
+      for (let more = read(guest, reader, 41n); more.length > 0; more = read(guest, reader, 41n))
+        rows.push(...more);
+      return rows.map(({ index }) => index);
+    };
+    assert.deepEqual(pass(), [0, 1, 700]);
+    guest.call('H_PROTECT', [1n, 700n, 0n]);
+    assert.deepEqual(pass(), [], 'a change waits for the next pass');
+    assert.deepEqual(read(guest, reader, 0n), []);
+    assert.deepEqual(pass(), [700]);
+    assert.deepEqual(pass(), []);
+    assert.deepEqual(read(guest, reader, 0n), []);
+    assert.deepEqual(pass(), []);
+  });
+
+  test('readers are numbered, bounded, and closed once; unknown flags are refused', () => {
     const guest = openTestGuest();
     const numbers = Array.from({ length: HTAB_READERS_MAX }, () => open(guest));
     assert.deepEqual(
@@ -239,7 +259,7 @@ describe('reading', () => {
         [STATUSES.H_PARAMETER, 'CONTROL_ARGUMENT', 0n, args[0]],
       );
     }
-    assert.equal(guest.call('HTAB_OPEN', [0n, 2n]).status, STATUSES.H_PARAMETER);
+    assert.equal(guest.call('HTAB_OPEN', [0n, 4n]).status, STATUSES.H_PARAMETER);
   });
 });
 

@@ -39,15 +39,18 @@ import {
 const HEADER_BYTES = 8;
 const HPTE_BYTES = 16;
 const COUNT_MAX = 0xffff;
+/** Where a reader is that stops after each pass. */
+const PASS_ENDED = Number(0xffff_ffff_ffff_ffffn);
 const EMPTY: Readonly<Entry> = { dword0: 0n, dword1: 0n, guestRpte: 0n };
 
 export function htabOpen(state: State, args: readonly bigint[]): Answer {
   const [start = 0n, flags = 0n] = args;
-  if ((flags & ~1n) !== 0n) return fail(STATUSES.H_PARAMETER);
+  if ((flags & ~3n) !== 0n) return fail(STATUSES.H_PARAMETER);
   let id = 0;
   while (state.readers.has(id)) id++;
   if (id >= HTAB_READERS_MAX) return fail(STATUSES.H_RESOURCE);
-  state.readers.set(id, { index: Number(start), boltedOnly: flags === 1n, firstPass: true });
+  const [boltedOnly, stops] = [(flags & 1n) !== 0n, (flags & 2n) !== 0n];
+  state.readers.set(id, { index: Number(start), boltedOnly, stops, firstPass: true });
   return ok(BigInt(id));
 }
 
@@ -68,6 +71,10 @@ export function htabRead(state: State, args: readonly bigint[]): Answer {
 /** Strictly less than the buffer, as KVM HV compares: 24 bytes hold a record but yield none. */
 function readStream(state: State, reader: HtabReader, count: number): number[] {
   const bytes: number[] = [];
+  if (reader.stops && reader.index === PASS_ENDED) {
+    if (count === 0) reader.index = 0;
+    return bytes;
+  }
   const end = entryCount(state);
   let at = reader.index;
   while (bytes.length + HEADER_BYTES + HPTE_BYTES < count) {
@@ -92,7 +99,7 @@ function readStream(state: State, reader: HtabReader, count: number): number[] {
     const valid = entries.length / HPTE_BYTES;
     if (valid > 0 || invalid > 0) bytes.push(...header(index, valid, invalid), ...entries);
     if (at >= end) {
-      at = 0;
+      at = reader.stops ? PASS_ENDED : 0;
       reader.firstPass = false;
       break;
     }

@@ -67,6 +67,8 @@ export interface Frame {
 export interface HtabReader {
   index: number;
   boltedOnly: boolean;
+  /** It waits at the end of each pass until a read of 0 bytes. */
+  stops: boolean;
   firstPass: boolean;
 }
 

@@ -24,7 +24,7 @@ import {
 import { answerWords, because } from '../this-processor';
 import { ageBackingPage } from './age';
 import { harvestDirty } from './dirty';
-import { HTAB_BOLTED_ONLY, closeReader, openReader, readHtab, stoppedEarly } from './htab-reader';
+import { HTAB_BOLTED_ONLY, HTAB_STOPS, closeReader, openReader, readHtab, stoppedEarly } from './htab-reader';
 import { htabTaken, writeHtab } from './htab-writer';
 import { addSlotWhileRunning, removeSlotPiece } from './memslot-change';
 import { pageFault, setBackingPage, setRc } from './page-fault';
@@ -205,7 +205,7 @@ function onStream(opcode: u32, words: u32, args: usize, results: usize): i32 {
   switch (opcode) {
     case OP_HTAB_OPEN: {
       // SPEC: as KVM HV the start is not checked: a read from beyond the table ends the first pass.
-      if ((load<u64>(args, 8) & ~HTAB_BOLTED_ONLY) != 0) return badArgument(1, load<u64>(args, 8));
+      if ((load<u64>(args, 8) & ~(HTAB_BOLTED_ONLY | HTAB_STOPS)) != 0) return badArgument(1, load<u64>(args, 8));
       if (!openReader(first, load<u64>(args, 8), results)) return H_RESOURCE;
       answerWords(1);
       return H_SUCCESS;

@@ -8,6 +8,10 @@
  * whose R or C the hardware has set meanwhile. Giving an entry clears its MODIFIED, but only when it really goes into
  * a record: a full buffer must not lose a change. While readers are open, MOD_INTEREST makes every hcall set MODIFIED.
  *
+ * A reader opened with HTAB_STOPS stays where a pass ended, and gives nothing, until a read of 0 bytes begins the next
+ * pass. So whoever has many reads under way can tell where a pass ends (the first empty answer that is no H_CONTINUE), and
+ * no read that comes too late takes anything out of the next one.
+ *
  * SPEC: Linux KVM, KVM_PPC_GET_HTAB_FD. As there, dword 0 goes out with HVLOCK set, since it is copied from a locked
  * entry (receivers ignore it), and a record is begun only while more than 24 bytes are left.
  */
@@ -29,9 +33,12 @@ import { self, selfIndex } from '../this-processor';
 import { AT_READER, yieldPoint } from '../yield-point';
 
 export const HTAB_BOLTED_ONLY: u64 = 1;
+export const HTAB_STOPS: u64 = 2;
 const HEADER_BYTES: u32 = 8;
 const ENTRY_BYTES: u32 = 16;
 const RUN_MAX: u32 = 0xffff;
+/** In READER_INDEX: its pass has ended, and the next has not begun. */
+const PASS_ENDED: u64 = 0xffffffffffffffff;
 export const READER_FREE: i32 = 0;
 export const READER_OPEN: i32 = 1;
 /** Plus the number of the processor that has it in hand. */
@@ -116,9 +123,12 @@ export function readHtab(id: u64, bytes: u32, results: usize): i32 {
   const to = results + 8;
   if (reader == 0) return -1;
   const entries = load<u64>(PTEX_COUNT);
-  const boltedOnly = (<u64>load<u32>(reader + READER_FLAGS) & HTAB_BOLTED_ONLY) != 0;
+  const flags = <u64>load<u32>(reader + READER_FLAGS);
+  const boltedOnly = (flags & HTAB_BOLTED_ONLY) != 0;
+  const stops = (flags & HTAB_STOPS) != 0;
   const firstPass = load<u32>(reader + READER_FIRST_PASS) != 0;
   let index = load<u64>(reader + READER_INDEX);
+  const stopped = stops && index == PASS_ENDED;
   const stop = index + SKIP_MAX;
   store<u64>(self + JOURNAL_READ_FROM, index);
   store<u64>(self + JOURNAL_READ_TO, index);
@@ -126,13 +136,14 @@ export function readHtab(id: u64, bytes: u32, results: usize): i32 {
   let used: u32 = 0;
   let passEnded = false;
   stoppedEarly = false;
-  while (used + HEADER_BYTES + ENTRY_BYTES < bytes) {
+  if (stopped && bytes == 0) index = 0;
+  while (!stopped && used + HEADER_BYTES + ENTRY_BYTES < bytes) {
     if (!firstPass) index = firstDirty(index, min<u64>(entries, stop));
     const length = record(index, entries, boltedOnly, firstPass, bytes - used, to + <usize>used);
     if (length != 0) used += length;
     index += recordSlots;
     if (index >= entries) {
-      index = 0;
+      index = stops ? PASS_ENDED : 0;
       passEnded = true;
       break;
     }
