@@ -94,7 +94,10 @@ export const CONTROLS = [
   control({
     name: 'HTAB_OPEN',
     opcode: 0x800a,
-    arguments: [word('start', 'first ptex'), word('flags', '1: bolted entries only; 2: stop after each pass')],
+    arguments: [
+      word('start', 'first ptex'),
+      word('flags', '1: bolted entries only; 2: stop after each pass'),
+    ],
     results: ['reader'],
     statuses: ['H_SUCCESS', 'H_PARAMETER', 'H_RESOURCE'],
     meaning: 'open a reader of the incremental table stream',

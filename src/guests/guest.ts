@@ -79,9 +79,7 @@ export function openGuest(site: GuestSite): OwnedGuest {
       name: site.name,
       end: () => state.end,
       storePaused: (paused) => void Atomics.store(words, site.map.PAUSED >> 2, paused ? 1 : 0),
-      async allPassed() {
-        await Promise.all([...state.processors].map((one) => passed(site.pool, one)));
-      },
+      allPassed: () => allPassed(state),
       wakeStreams() {
         for (const stream of openStreams(state)) stream.wake();
       },
@@ -106,6 +104,7 @@ export function openGuest(site: GuestSite): OwnedGuest {
     memslots: () => memslotsOf(site.memory, site.map),
     counters: () => countersOf(site.memory, site.map, site.pool.processors.length),
     resize: () => resizeOf(site.memory, site.map),
+    allPassed: () => allPassed(state),
     begin: (first) => beginLife(state.life, first),
     changeState: (to) => changeState(state.life, to),
     openStream: (role, listener) => openStream(state, processorForClient(state), role, listener),
@@ -118,6 +117,10 @@ export function openGuest(site: GuestSite): OwnedGuest {
     },
     isOn: (processor) => state.processors.has(processor),
   };
+}
+
+async function allPassed({ site, processors }: State): Promise<void> {
+  await Promise.all([...processors].map((one) => passed(site.pool, one)));
 }
 
 function orderOf({ words, site: { map } }: State): number {

@@ -76,6 +76,8 @@ export interface Guest {
   resize(): ResizeProgress;
   /** Of every processor that the guest has been on. */
   counters(): ProcessorCounters[];
+  /** Resolves when no hcall is executed any more that had begun before the call. */
+  allPassed(): Promise<void>;
   openStream(role: Role, listener: StreamListener): GuestStream;
   /** Throws the problem with which `openStream` would refuse now. */
   checkStream(): void;

@@ -80,6 +80,7 @@ function guestJson(guest: Guest) {
       stream: `${path}/stream`,
       statistics: `${path}/hpt/statistics`,
       hash: `${path}/hpt/hash`,
+      htab: `${path}/htab`,
       ...(guest.config.memory === 'backed' ? { memory: `${path}/memory` } : {}),
     },
   };

@@ -7,7 +7,8 @@
  *   http-guests.ts  a guest's life          http-hcalls.ts  hcalls, batches, control operations
  *   http-table.ts   looking at the table    http-memory.ts  bytes of guest memory
  *   http-memslots.ts  memory slots          http-host.ts    what a host does; the walk
- *   http-resize.ts  a resize                bodies.ts       what is wrong with a body
+ *   http-resize.ts  a resize                http-htab.ts    the table as a stream
+ *   bodies.ts       what is wrong with a body
  *   http-documents.ts  what the daemon says of itself, and its problems
  */
 import type { FastifyInstance } from 'fastify';
@@ -18,6 +19,7 @@ import { documentRoutes } from './http-documents.ts';
 import { guestRoutes } from './http-guests.ts';
 import { hcallRoutes } from './http-hcalls.ts';
 import { hostRoutes } from './http-host.ts';
+import { htabRoutes } from './http-htab.ts';
 import { memoryRoutes } from './http-memory.ts';
 import { memslotRoutes } from './http-memslots.ts';
 import { resizeRoutes } from './http-resize.ts';
@@ -44,6 +46,7 @@ export async function httpRoutes(app: FastifyInstance, options: HttpOptions): Pr
   hostRoutes(app, guests);
   resizeRoutes(app, guests);
   await app.register(async (scope) => memoryRoutes(scope, guests));
+  await app.register(async (scope) => htabRoutes(scope, guests));
 }
 
 // What fastify-plugin does: no context of its own, so that errors elsewhere are answered here too.
@@ -82,6 +85,7 @@ const INDEX = {
     host: '/v1/guests/{guest}/host/{unmap|read-only|present|age|dirty|page-fault}',
     walk: '/v1/guests/{guest}/hpt/walk',
     resize: '/v1/guests/{guest}/hpt/resize',
+    htab: '/v1/guests/{guest}/htab{?bolted,follow}',
     health: '/healthz',
     readiness: '/readyz',
     problems: '/problems',

@@ -228,7 +228,10 @@ function controls(of: Ingredients): (readonly [weight: number, fc.Arbitrary<Call
     [2, call('HPT_RESET', often(pick(18n, 19n), pick(17n, 31n, 1n << 33n), 3))],
     [1, call('HPT_FREE')],
     [5, call('HPT_RESIZE', often(pick(18n, 19n, 20n), pick(0n, 17n, 31n, ALL_ONES), 4))],
-    [15, call('HTAB_OPEN', often<Argument>(pick(0n), ptex, 3), often(pick(0n, 1n, 2n, 3n), anyWord))],
+    [
+      15,
+      call('HTAB_OPEN', often<Argument>(pick(0n), ptex, 3), often(pick(0n, 1n, 2n, 3n), anyWord)),
+    ],
     [25, call('HTAB_READ', reader, pick(0n, 24n, 25n, 40n, 56n, 200n, 4096n, ALL_ONES))],
     [5, call('HTAB_CLOSE', reader)],
     [10, htabWrite(of)],

@@ -63,6 +63,7 @@ function fakeGuest(fake: FakeGuests, name: string, config: GuestConfig): Guest {
       })),
     counters: () => [],
     resize: () => ({ state: 0, order: 0, zeroedBytes: 0, bytes: 0 }),
+    async allPassed() {},
     checkStream() {},
     openStream() {
       throw problem('stream-limit', 'a fake has no streams');
