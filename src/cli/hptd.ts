@@ -6,6 +6,7 @@ import { VERSION } from '../operations/version.ts';
 import type { Command } from './command.ts';
 import { call } from './commands/call.ts';
 import { completionFor } from './commands/completion.ts';
+import { copy } from './commands/copy.ts';
 import { demo } from './commands/demo.ts';
 import { group } from './commands/group.ts';
 import { create, guests, remove } from './commands/guests.ts';
@@ -17,7 +18,7 @@ import { EXIT, explainError, usageError } from './errors.ts';
 import { complain, paint, print } from './output.ts';
 import { unknownWord } from './suggest.ts';
 
-const COMMANDS: Command[] = [serve, replay, guests, create, remove, call, group, token, demo];
+const COMMANDS: Command[] = [serve, replay, guests, create, remove, call, group, copy, token, demo];
 const help = helpFor(COMMANDS);
 COMMANDS.push(completionFor(COMMANDS), help);
 

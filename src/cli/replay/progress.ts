@@ -1,16 +1,21 @@
-/** One line on standard error that says how far a replay is; nothing where standard error is no terminal. */
+/** One line on standard error that says how far long work is; nothing where standard error is no terminal. */
 
 const BAR_CELLS = 30;
 const REDRAW_MILLIS = 100;
 
 /** `done` tells 0 to 1, or undefined where that is not known. Returns what takes the line away again. */
-export function showProgress(label: string, done: () => number | undefined): () => void {
+export function showProgress(
+  label: string | (() => string),
+  done: () => number | undefined,
+): () => void {
   const { stderr } = process;
   if (!stderr.isTTY) return () => {};
   const draw = (): void => {
     stderr.clearLine(0);
     stderr.cursorTo(0);
-    stderr.write(`${label} ${bar(done())}`.slice(0, stderr.columns - 1));
+    stderr.write(
+      `${typeof label === 'string' ? label : label()} ${bar(done())}`.slice(0, stderr.columns - 1),
+    );
   };
   draw();
   const timer = setInterval(draw, REDRAW_MILLIS).unref();

@@ -1,0 +1,37 @@
+/** Where a guest is, as people type it: GUEST, DAEMON/GUEST, or a daemon alone, where the name is that of the other side. */
+import { daemonAddress } from '../../client/address.ts';
+
+export interface Place {
+  readonly daemon: string;
+  readonly guest: string;
+}
+
+/**
+ * `http://HOST:PORT/GUEST`, `unix:PATH:GUEST`, `GUEST`, or a daemon without a guest. The address that the daemon itself
+ * gives for a guest, …/v1/guests/GUEST, is taken too. Throws TypeError with one line for people.
+ */
+export function placeOf(text: string, daemon: string, guest?: string): Place {
+  const place = apart(text, daemon);
+  daemonAddress(place.daemon);
+  const name = place.guest ?? guest;
+  if (name === undefined)
+    throw new TypeError(
+      `"${text}" names no guest: write GUEST, http://HOST:PORT/GUEST or unix:PATH:GUEST`,
+    );
+  return { daemon: place.daemon, guest: name };
+}
+
+function apart(text: string, daemon: string): { daemon: string; guest?: string } {
+  if (text.startsWith('unix:')) {
+    const [, path, guest] = /^unix:([^:]+)(?::([^:/]+))?$/.exec(text) ?? [];
+    return { daemon: `unix:${path ?? ''}`, ...(guest === undefined ? {} : { guest }) };
+  }
+  if (!text.includes('/')) return { daemon, guest: text };
+  const [, origin, guest] =
+    /^([a-z]+:\/\/[^/]+)(?:\/v1\/guests)?(?:\/([^/]+))?\/?$/.exec(text) ?? [];
+  return { daemon: origin ?? text, ...(guest === undefined ? {} : { guest }) };
+}
+
+export function placeText({ daemon, guest }: Place): string {
+  return daemon.startsWith('unix:') ? `${daemon}:${guest}` : `${daemon}/${guest}`;
+}
