@@ -1,6 +1,10 @@
 /** The step of a copy after which there is no way back by itself: the destination runs. */
+import { setTimeout as sleep } from 'node:timers/promises';
 import { RefusedError, UnavailableError } from '../../client/errors.ts';
 import { changeState, type Copy } from './session.ts';
+
+const ASKED_MAX = 5;
+const ASK_AGAIN_MILLIS = 500;
 
 /** From the request on it may run there, so two would run if the source went on; `copy.handedOver` says so. */
 export async function handOver(copy: Copy): Promise<void> {
@@ -10,10 +14,19 @@ export async function handOver(copy: Copy): Promise<void> {
   try {
     await changeState(copy.target, copy.to.guest, 'running');
   } catch (error) {
-    const runs = await runsThere(copy);
+    const runs = await askWhetherItRuns(copy);
     if (runs === true) return;
     copy.handedOver = runs === undefined;
     throw error;
+  }
+}
+
+/** A daemon that dies or loses a connection is asked again: soon it is back, or surely dead. */
+async function askWhetherItRuns(copy: Copy): Promise<boolean | undefined> {
+  for (let asked = 1; ; asked++) {
+    const runs = await runsThere(copy);
+    if (runs !== undefined || asked === ASKED_MAX) return runs;
+    await sleep(ASK_AGAIN_MILLIS);
   }
 }
 

@@ -6,6 +6,8 @@ export interface Place {
   readonly guest: string;
 }
 
+const FORMS = 'write GUEST, http://HOST:PORT/GUEST or unix:PATH:GUEST';
+
 /**
  * `http://HOST:PORT/GUEST`, `unix:PATH:GUEST`, `GUEST`, or a daemon without a guest. The address that the daemon itself
  * gives for a guest, …/v1/guests/GUEST, is taken too. Throws TypeError with one line for people.
@@ -14,10 +16,7 @@ export function placeOf(text: string, daemon: string, guest?: string): Place {
   const place = apart(text, daemon);
   daemonAddress(place.daemon);
   const name = place.guest ?? guest;
-  if (name === undefined)
-    throw new TypeError(
-      `"${text}" names no guest: write GUEST, http://HOST:PORT/GUEST or unix:PATH:GUEST`,
-    );
+  if (name === undefined) throw new TypeError(`"${text}" names no guest: ${FORMS}`);
   return { daemon: place.daemon, guest: name };
 }
 
@@ -29,7 +28,8 @@ function apart(text: string, daemon: string): { daemon: string; guest?: string }
   if (!text.includes('/')) return { daemon, guest: text };
   const [, origin, guest] =
     /^([a-z]+:\/\/[^/]+)(?:\/v1\/guests)?(?:\/([^/]+))?\/?$/.exec(text) ?? [];
-  return { daemon: origin ?? text, ...(guest === undefined ? {} : { guest }) };
+  if (origin === undefined) throw new TypeError(`"${text}" is no place of a guest: ${FORMS}`);
+  return { daemon: origin, ...(guest === undefined ? {} : { guest }) };
 }
 
 export function placeText({ daemon, guest }: Place): string {
