@@ -13,12 +13,13 @@ import { create, guests, remove } from './commands/guests.ts';
 import { helpFor } from './commands/help.ts';
 import { replay } from './commands/replay.ts';
 import { serve } from './commands/serve.ts';
+import { dump, load } from './commands/table-stream.ts';
 import { token } from './commands/token.ts';
 import { EXIT, explainError, usageError } from './errors.ts';
 import { complain, paint, print } from './output.ts';
 import { unknownWord } from './suggest.ts';
 
-const COMMANDS: Command[] = [serve, replay, guests, create, remove, call, group, copy, token, demo];
+const COMMANDS: Command[] = [serve, replay, guests, create, remove, call, group, copy, dump, load, token, demo];
 const help = helpFor(COMMANDS);
 COMMANDS.push(completionFor(COMMANDS), help);
 

@@ -55,7 +55,8 @@ export async function startLoad(
   }
 
   function fill(): void {
-    while (!stopped && inFlight < FRAMES * FRAME_CALLS) {
+    if (stopped) return;
+    while (inFlight < FRAMES * FRAME_CALLS) {
       const calls = Array.from({ length: FRAME_CALLS }, call);
       sent.push(...calls);
       inFlight += calls.length;

@@ -189,6 +189,51 @@ test('slots behind a hole keep their numbers; a paused guest stays paused; a nam
   assert.deepEqual([radix.fnv1a64, radix.passes, radix.state], [null, [], 'running']);
 });
 
+/** The command as it is typed; `input` comes in on standard input. */
+async function hptd(words: readonly string[], input?: Uint8Array) {
+  const front = fileURLToPath(new URL('../../src/cli/hptd.ts', import.meta.url));
+  const child = spawn(process.execPath, [front, ...words], { stdio: 'pipe' });
+  const out: Buffer[] = [];
+  let errors = '';
+  child.stdout.on('data', (chunk: Buffer) => out.push(chunk));
+  child.stderr.on('data', (chunk: Buffer) => (errors += String(chunk)));
+  child.stdin.on('error', () => {});
+  child.stdin.end(input);
+  const code = once(child, 'close').then(([exitCode]) => exitCode as number);
+  return { child, code, out: () => Buffer.concat(out), errors: () => errors };
+}
+
+test('the commands: copy cancelled by Ctrl-C, copy, dump and load', async (context) => {
+  const source = await openSource(context);
+  const target = await openDaemon(context);
+  const place = placeText(from(source.daemon));
+  const cancelled = await hptd(['copy', place, target.url, '--delete-source']);
+  for (let tries = 0; ; tries++) {
+    assert.ok(tries < 2000, 'it began');
+    if ((await send(source.daemon, 'GET', GUEST)).json.state !== 'running') break;
+    await sleep(5);
+  }
+  cancelled.child.kill('SIGINT');
+  assert.equal(await cancelled.code, 130, cancelled.errors());
+  assert.match(cancelled.errors(), /cancelled: .* is as it was/);
+  await runsAsBefore(source);
+
+  const copied = await hptd(['copy', 'g', target.url, '--url', source.daemon.url, '--json']);
+  assert.equal(await copied.code, 0, copied.errors());
+  assert.equal(JSON.parse(String(copied.out())).state, 'running');
+  assert.deepEqual(await tableOf(target), source.load.expected);
+
+  const dumped = await hptd(['dump', 'g', '--url', target.url]);
+  assert.equal(await dumped.code, 0, dumped.errors());
+  await send(target, 'PUT', '/v1/guests/h', { order: ORDER, ramBytes: 2 ** 30, state: 'paused' });
+  const loaded = await hptd(['load', 'h', '--url', target.url, '--json'], dumped.out());
+  assert.equal(await loaded.code, 0, loaded.errors());
+  assert.deepEqual(await tableOf(target, '/v1/guests/h'), source.load.expected);
+  const refused = await hptd(['load', 'g', '--url', target.url], dumped.out());
+  assert.equal(await refused.code, 65);
+  assert.match(refused.errors(), /g is running: a table is loaded into a paused guest/);
+});
+
 test('places, as they are typed', () => {
   const here = 'http://127.0.0.1:7808';
   for (const [text, daemon, guest] of [

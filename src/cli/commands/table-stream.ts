@@ -1,0 +1,92 @@
+/** `hptd dump` and `hptd load`: a guest's table as a file in KVM's HTAB format, through the same routes as a copy. */
+import { once } from 'node:events';
+import { createReadStream } from 'node:fs';
+import type { Readable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
+import { loadTable, readTable } from '../../client/htab.ts';
+import {
+  type Command,
+  DAEMON_OPTIONS,
+  DAEMON_OPTIONS_HELP,
+  daemonUrl,
+  parseWords,
+} from '../command.ts';
+import { CliError, EXIT, usageError } from '../errors.ts';
+import { grouped, print, printJson } from '../output.ts';
+
+const ENDLESS = new AbortController().signal;
+
+export const dump: Command = {
+  name: 'dump',
+  usage: 'dump GUEST [--bolted] > FILE',
+  summary: "write a guest's table as a stream",
+  help: () => `Writes a guest's table to standard output, in KVM's HTAB format (docs/htab.md); "hptd load" takes it back.
+
+  --bolted    bolted entries only
+  --url URL   the daemon, as in every command`,
+  run: async (words) => {
+    const { values, positionals } = parseWords('dump', words, {
+      url: DAEMON_OPTIONS.url,
+      bolted: { type: 'boolean', default: false },
+    });
+    const [guest] = positionals;
+    if (guest === undefined || positionals.length > 1) throw usageError('name one guest', 'dump');
+    if (process.stdout.isTTY)
+      throw usageError('a table is no text for a terminal: write "> FILE" behind it', 'dump');
+    const daemon = daemonUrl('dump', values.url);
+    const path = `${htabPath(guest)}${values.bolted ? '?bolted=true' : ''}`;
+    const { bytes } = await readTable(daemon, path, ENDLESS);
+    await pipeline(bytes, process.stdout).catch((error: unknown) => {
+      throw new CliError(
+        EXIT.unavailable,
+        `the stream of ${guest} ended early: ${(error as Error).message}`,
+        'what was written is no whole table; dump it again',
+      );
+    });
+    return EXIT.ok;
+  },
+};
+
+export const load: Command = {
+  name: 'load',
+  usage: 'load GUEST [FILE] [--json]',
+  summary: 'load a table into a paused guest',
+  help: () => `Loads a table in KVM's HTAB format from a file, or standard input, into a paused guest; for example
+
+  hptd create h order=24 ramBytes=1G state=paused && hptd load h FILE
+
+${DAEMON_OPTIONS_HELP}`,
+  run: async (words) => {
+    const { values, positionals } = parseWords('load', words, DAEMON_OPTIONS);
+    const [guest, file] = positionals;
+    if (guest === undefined || positionals.length > 2)
+      throw usageError('load takes a GUEST and a FILE', 'load');
+    const source = file === undefined ? process.stdin : await opened(file);
+    const daemon = daemonUrl('load', values.url);
+    const loaded = await loadTable(daemon, htabPath(guest), source, ENDLESS);
+    if (values.json) printJson(loaded);
+    else
+      print(
+        `${guest}: ${grouped(loaded.entries)} entries of ${grouped(loaded.bytes)} bytes loaded`,
+      );
+    return EXIT.ok;
+  },
+};
+
+function htabPath(guest: string): string {
+  return `/v1/guests/${encodeURIComponent(guest)}/htab`;
+}
+
+async function opened(file: string): Promise<Readable> {
+  const stream = createReadStream(file);
+  try {
+    await once(stream, 'open');
+    return stream;
+  } catch (error) {
+    throw new CliError(
+      EXIT.data,
+      `${file} cannot be read: ${(error as Error).message}`,
+      'name a file that "hptd dump" wrote',
+    );
+  }
+}
