@@ -19,7 +19,20 @@ import { EXIT, explainError, usageError } from './errors.ts';
 import { complain, paint, print } from './output.ts';
 import { unknownWord } from './suggest.ts';
 
-const COMMANDS: Command[] = [serve, replay, guests, create, remove, call, group, copy, dump, load, token, demo];
+const COMMANDS: Command[] = [
+  serve,
+  replay,
+  guests,
+  create,
+  remove,
+  call,
+  group,
+  copy,
+  dump,
+  load,
+  token,
+  demo,
+];
 const help = helpFor(COMMANDS);
 COMMANDS.push(completionFor(COMMANDS), help);
 

@@ -9,6 +9,12 @@ import { pipeline } from 'node:stream/promises';
 import { daemonAddress } from './address.ts';
 import { collect, problemOf, unavailable } from './problems.ts';
 
+/** A daemon, and who asks there. */
+export interface Where {
+  readonly daemon: string;
+  readonly token?: string | undefined;
+}
+
 export interface Pass {
   readonly bytes: Readable;
   /** Path of the reader that gives the next pass, where there is one. */
@@ -16,10 +22,10 @@ export interface Pass {
 }
 
 /** `path`: …/htab with its query, or a reader's. An end that comes too early is an error of `bytes`. */
-export async function readTable(daemon: string, path: string, signal: AbortSignal): Promise<Pass> {
-  const request = start(daemon, 'GET', path, signal);
+export async function readTable(where: Where, path: string, signal: AbortSignal): Promise<Pass> {
+  const request = start(where, 'GET', path, signal);
   request.end();
-  const response = await answered(daemon, request);
+  const response = await answered(where, request);
   if (response.statusCode !== 200)
     throw problemOf(response.statusCode ?? 0, await collect(response));
   return { bytes: response, reader: response.headers.location };
@@ -33,24 +39,24 @@ export interface Loaded {
 
 /** Loads all of `bytes` into a paused guest. A refusal that comes before all is sent is thrown as itself. */
 export async function loadTable(
-  daemon: string,
+  where: Where,
   path: string,
   bytes: Readable,
   signal: AbortSignal,
 ): Promise<Loaded> {
-  const request = start(daemon, 'PUT', path, signal);
+  const request = start(where, 'PUT', path, signal);
   request.setHeader('content-type', 'application/octet-stream');
   // Whichever fails first says why: a source that ends early, or a daemon that is gone.
   let first: unknown;
   bytes.once('error', (error) => (first ??= error));
-  const answer = answered(daemon, request).catch((error: unknown) => {
+  const answer = answered(where, request).catch((error: unknown) => {
     throw (first ??= error);
   });
   const sent = pipeline(bytes, request);
   sent.catch(() => {});
   const response = await answer;
   const text = await collect(response).catch((error: unknown) => {
-    throw unavailable(daemon, error);
+    throw unavailable(where.daemon, error);
   });
   if (response.statusCode !== 200) {
     request.destroy();
@@ -60,17 +66,18 @@ export async function loadTable(
   return JSON.parse(text) as Loaded;
 }
 
-function start(daemon: string, method: string, path: string, signal: AbortSignal) {
+function start({ daemon, token }: Where, method: string, path: string, signal: AbortSignal) {
   const { origin, socketPath } = daemonAddress(daemon);
   const begin = origin.protocol === 'https:' ? httpsRequest : httpRequest;
   return begin(new URL(path, origin), {
     method,
     signal,
     ...(socketPath === undefined ? {} : { socketPath }),
+    ...(token === undefined ? {} : { headers: { authorization: `Bearer ${token}` } }),
   });
 }
 
-function answered(daemon: string, request: ReturnType<typeof start>): Promise<IncomingMessage> {
+function answered({ daemon }: Where, request: ReturnType<typeof start>): Promise<IncomingMessage> {
   return new Promise((resolve, reject) => {
     request.on('error', (error) => reject(unavailable(daemon, error)));
     request.on('response', resolve);

@@ -58,7 +58,7 @@ export async function loadTable(guest: Guest, body: Readable): Promise<Totals> {
  * must still go over it.
  */
 async function* withinTime(body: Readable): AsyncGenerator<Uint8Array> {
-  const late = problem('request-malformed', `nothing came for ${HTAB_IDLE_MILLIS} ms`);
+  const late = problem('request-too-slow', `nothing came for ${HTAB_IDLE_MILLIS} ms`);
   const watch = () => setTimeout(() => body.destroy(late), HTAB_IDLE_MILLIS).unref();
   let idle = watch();
   try {

@@ -159,5 +159,5 @@ function refused({ name }: Guest, status: number) {
 }
 
 function tooSlow() {
-  return problem('request-malformed', `nothing was taken for ${HTAB_IDLE_MILLIS} ms`);
+  return problem('request-too-slow', `nothing was taken for ${HTAB_IDLE_MILLIS} ms`);
 }

@@ -3,6 +3,7 @@ import {
   type Command,
   DAEMON_OPTIONS,
   DAEMON_OPTIONS_HELP,
+  daemonToken,
   daemonUrl,
   parseWords,
 } from '../command.ts';
@@ -27,7 +28,8 @@ guest runs at its destination and stays paused at its source.
 A guest is GUEST (of --url), http://HOST:PORT/GUEST or unix:PATH:GUEST. A destination without GUEST keeps the name.
 Ctrl-C, or an error, before the guest runs at its destination leaves the source as it was. docs/htab.md says what is copied.
 
-  --delete-source   delete the guest at its source once it runs at its destination
+  --delete-source       delete the guest at its source once it runs at its destination
+  --to-token-file FILE  the token for the destination, where it is another one
 ${DAEMON_OPTIONS_HELP}`,
   run,
 };
@@ -35,6 +37,7 @@ ${DAEMON_OPTIONS_HELP}`,
 async function run(words: readonly string[]): Promise<number> {
   const { values, positionals } = parseWords('copy', words, {
     ...DAEMON_OPTIONS,
+    'to-token-file': { type: 'string' },
     'delete-source': { type: 'boolean', default: false },
   });
   const [source, destination] = positionals;
@@ -42,6 +45,9 @@ async function run(words: readonly string[]): Promise<number> {
     throw usageError('copy takes a SOURCE and a DESTINATION', 'copy');
   const daemon = daemonUrl('copy', values.url);
   const { from, to } = places(source, destination, daemon);
+  const token = daemonToken(values['token-file']);
+  const toToken =
+    values['to-token-file'] === undefined ? token : daemonToken(values['to-token-file']);
   let line = 'copying';
   const clear = showProgress(
     () => line,
@@ -50,8 +56,8 @@ async function run(words: readonly string[]): Promise<number> {
   const cancel = onSignals();
   try {
     const report = await copyGuest({
-      from,
-      to,
+      from: { ...from, token },
+      to: { ...to, token: toToken },
       deleteSource: values['delete-source'],
       signal: cancel.signal,
       onStep: (step, bytes) => {

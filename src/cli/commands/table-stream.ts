@@ -3,11 +3,12 @@ import { once } from 'node:events';
 import { createReadStream } from 'node:fs';
 import type { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
-import { loadTable, readTable } from '../../client/htab.ts';
+import { loadTable, readTable, type Where } from '../../client/htab.ts';
 import {
   type Command,
   DAEMON_OPTIONS,
   DAEMON_OPTIONS_HELP,
+  daemonToken,
   daemonUrl,
   parseWords,
 } from '../command.ts';
@@ -22,20 +23,22 @@ export const dump: Command = {
   summary: "write a guest's table as a stream",
   help: () => `Writes a guest's table to standard output, in KVM's HTAB format (docs/htab.md); "hptd load" takes it back.
 
-  --bolted    bolted entries only
-  --url URL   the daemon, as in every command`,
+  --bolted            bolted entries only
+  --url URL           the daemon, as in every command
+  --token-file FILE   a file with the token that it wants (else HPTD_TOKEN)`,
   run: async (words) => {
     const { values, positionals } = parseWords('dump', words, {
       url: DAEMON_OPTIONS.url,
+      'token-file': DAEMON_OPTIONS['token-file'],
       bolted: { type: 'boolean', default: false },
     });
     const [guest] = positionals;
     if (guest === undefined || positionals.length > 1) throw usageError('name one guest', 'dump');
     if (process.stdout.isTTY)
       throw usageError('a table is no text for a terminal: write "> FILE" behind it', 'dump');
-    const daemon = daemonUrl('dump', values.url);
+    const where = whereOf('dump', values);
     const path = `${htabPath(guest)}${values.bolted ? '?bolted=true' : ''}`;
-    const { bytes } = await readTable(daemon, path, ENDLESS);
+    const { bytes } = await readTable(where, path, ENDLESS);
     await pipeline(bytes, process.stdout).catch((error: unknown) => {
       throw new CliError(
         EXIT.unavailable,
@@ -62,8 +65,7 @@ ${DAEMON_OPTIONS_HELP}`,
     if (guest === undefined || positionals.length > 2)
       throw usageError('load takes a GUEST and a FILE', 'load');
     const source = file === undefined ? process.stdin : await opened(file);
-    const daemon = daemonUrl('load', values.url);
-    const loaded = await loadTable(daemon, htabPath(guest), source, ENDLESS);
+    const loaded = await loadTable(whereOf('load', values), htabPath(guest), source, ENDLESS);
     if (values.json) printJson(loaded);
     else
       print(
@@ -72,6 +74,13 @@ ${DAEMON_OPTIONS_HELP}`,
     return EXIT.ok;
   },
 };
+
+function whereOf(
+  command: string,
+  values: { readonly url?: string | undefined; readonly 'token-file'?: string | undefined },
+): Where {
+  return { daemon: daemonUrl(command, values.url), token: daemonToken(values['token-file']) };
+}
 
 function htabPath(guest: string): string {
   return `/v1/guests/${encodeURIComponent(guest)}/htab`;

@@ -45,7 +45,7 @@ export class CancelledError extends Error {
 }
 
 export async function copyGuest(options: CopyOptions): Promise<CopyReport> {
-  const [source, target] = [connectRest(options.from.daemon), connectRest(options.to.daemon)];
+  const [source, target] = [restOf(options.from), restOf(options.to)];
   const guest = await source.getGuest(options.from.guest);
   const { state } = guest;
   if (state !== 'running' && state !== 'paused')
@@ -79,6 +79,10 @@ export async function copyGuest(options: CopyOptions): Promise<CopyReport> {
         'copy it when it does not resize its table',
       );
   }
+}
+
+function restOf({ daemon, token }: Place): Rest {
+  return connectRest(daemon, { token });
 }
 
 function refusal(message: string, advice: string): CliError {
@@ -194,13 +198,13 @@ async function copyPass(copy: Copy, path: string): Promise<void> {
   const { from, to, signal } = copy;
   signal.throwIfAborted();
   const begun = performance.now();
-  const { bytes, reader } = await readTable(from.daemon, path, signal);
+  const { bytes, reader } = await readTable(from, path, signal);
   copy.reader ??= reader;
   const step = `pass ${copy.passes.length + 1}${copy.pausedAt === 0 ? '' : ', paused'}`;
   let seen = 0;
   copy.onStep?.(step, 0);
   bytes.on('data', (chunk: Buffer) => copy.onStep?.(step, (seen += chunk.length)));
-  const loaded = await loadTable(to.daemon, `${guestPath(to.guest)}/htab`, bytes, signal);
+  const loaded = await loadTable(to, `${guestPath(to.guest)}/htab`, bytes, signal);
   const millis = performance.now() - begun;
   copy.passes.push({
     bytes: loaded.bytes,

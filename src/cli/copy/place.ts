@@ -4,6 +4,8 @@ import { daemonAddress } from '../../client/address.ts';
 export interface Place {
   readonly daemon: string;
   readonly guest: string;
+  /** For its daemon, where it wants to know who asks. */
+  readonly token?: string | undefined;
 }
 
 const FORMS = 'write GUEST, http://HOST:PORT/GUEST or unix:PATH:GUEST';
