@@ -32,6 +32,34 @@ const record = (name: string, ...words: bigint[]): RequestRecord => ({
 
 const text = (v: bigint, r: bigint): string => `${v.toString(16)} ${r.toString(16)}`;
 
+function randomCall(below: (limit: number) => number, slots: number): RequestRecord {
+  const ptex = BigInt(below(slots));
+  const which = below(5);
+  if (which < 2) return record('H_REMOVE', 0n, ptex, 0n);
+  if (which === 4) return record('SET_RC', ptex, BigInt(below(3) + 1) << 7n, 0n);
+  const pteh = (BigInt(below(2 ** 20)) << 12n) | 1n;
+  return record('H_ENTER', FLAGS.H_EXACT, ptex, pteh, (BigInt(below(2 ** 15)) << 12n) | 0x10n);
+}
+
+/** Puts what an answer says into `expected`. */
+function account(
+  expected: Map<number, string>,
+  asked: RequestRecord,
+  status: number,
+  words: readonly bigint[],
+): void {
+  const [first = 0n, ptex = 0n, v = 0n, r = 0n] = asked.words;
+  if (asked.opcode === operationByName('H_ENTER')!.opcode) {
+    if (status === STATUSES.H_SUCCESS) expected.set(Number(ptex), text(v | HVLOCK, r));
+    else assert.equal(status, STATUSES.H_PTEG_FULL);
+  } else if (asked.opcode === operationByName('H_REMOVE')!.opcode) {
+    assert.equal(expected.delete(Number(ptex)), status === STATUSES.H_SUCCESS, `${ptex}`);
+  } else if (words[0] === 0n) {
+    const [dword0, dword1] = expected.get(Number(first))!.split(' ');
+    expected.set(Number(first), text(BigInt(`0x${dword0}`), BigInt(`0x${dword1}`) | ptex));
+  }
+}
+
 /** `expected`: what the table holds before; changed as answers come. */
 export async function startLoad(
   daemon: string,
@@ -45,41 +73,19 @@ export async function startLoad(
   const sent: RequestRecord[] = [];
   let [inFlight, acknowledged, stopped] = [0, 0, false];
 
-  function call(): RequestRecord {
-    const ptex = BigInt(below(slots));
-    const which = below(5);
-    if (which < 2) return record('H_REMOVE', 0n, ptex, 0n);
-    if (which === 4) return record('SET_RC', ptex, BigInt(below(3) + 1) << 7n, 0n);
-    const pteh = (BigInt(below(2 ** 20)) << 12n) | 1n;
-    return record('H_ENTER', FLAGS.H_EXACT, ptex, pteh, (BigInt(below(2 ** 15)) << 12n) | 0x10n);
-  }
-
   function fill(): void {
     if (stopped) return;
     while (inFlight < FRAMES * FRAME_CALLS) {
-      const calls = Array.from({ length: FRAME_CALLS }, call);
+      const calls = Array.from({ length: FRAME_CALLS }, () => randomCall(below, slots));
       sent.push(...calls);
       inFlight += calls.length;
       void stream.sendFrame(encodeRequests(calls), calls.length);
     }
   }
 
-  function account(asked: RequestRecord, status: number, words: readonly bigint[]): void {
-    const [first = 0n, ptex = 0n, v = 0n, r = 0n] = asked.words;
-    if (asked.opcode === operationByName('H_ENTER')!.opcode) {
-      if (status === STATUSES.H_SUCCESS) expected.set(Number(ptex), text(v | HVLOCK, r));
-      else assert.equal(status, STATUSES.H_PTEG_FULL);
-    } else if (asked.opcode === operationByName('H_REMOVE')!.opcode) {
-      assert.equal(expected.delete(Number(ptex)), status === STATUSES.H_SUCCESS, `${ptex}`);
-    } else if (words[0] === 0n) {
-      const [dword0, dword1] = expected.get(Number(first))!.split(' ');
-      expected.set(Number(first), text(BigInt(`0x${dword0}`), BigInt(`0x${dword1}`) | ptex));
-    }
-  }
-
   stream.onAnswers((bytes) => {
     for (const { status, words } of decodeAnswers(bytes)) {
-      account(sent.shift()!, status, words);
+      account(expected, sent.shift()!, status, words);
       inFlight--;
       acknowledged++;
     }

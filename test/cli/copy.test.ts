@@ -238,10 +238,10 @@ test('places, as they are typed', () => {
   const here = 'http://127.0.0.1:7808';
   for (const [text, daemon, guest] of [
     ['g', here, 'g'],
-    ['http://h:1/g', 'http://h:1', 'g'],
-    ['http://h:1/v1/guests/g', 'http://h:1', 'g'],
-    ['http://h:1', 'http://h:1', 'same'],
-    ['http://h:1/', 'http://h:1', 'same'],
+    ['http://127.0.0.1:1/g', 'http://127.0.0.1:1', 'g'],
+    ['http://127.0.0.1:1/v1/guests/g', 'http://127.0.0.1:1', 'g'],
+    ['http://127.0.0.1:1', 'http://127.0.0.1:1', 'same'],
+    ['http://127.0.0.1:1/', 'http://127.0.0.1:1', 'same'],
     ['unix:/run/hptd.sock', 'unix:/run/hptd.sock', 'same'],
     ['unix:/run/hptd.sock:g', 'unix:/run/hptd.sock', 'g'],
   ] as const) {
@@ -249,7 +249,7 @@ test('places, as they are typed', () => {
     assert.deepEqual(place, { daemon, guest }, text);
     assert.deepEqual(placeOf(placeText(place), here), place);
   }
-  assert.throws(() => placeOf('http://h:1', here), /names no guest/);
-  for (const text of ['http://h:1/a/b', 'ftp://h/g', 'unix:'])
+  assert.throws(() => placeOf('http://127.0.0.1:1', here), /names no guest/);
+  for (const text of ['http://127.0.0.1:1/a/b', 'ftp://h/g', 'unix:'])
     assert.throws(() => placeOf(text, here, 'same'), TypeError, text);
 });
