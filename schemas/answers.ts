@@ -231,6 +231,7 @@ export const ANSWERS = {
     wimg: hexWord.nullable(),
     dsisr: hexWord.nullable().describe('what a guest would see of the fault'),
   }),
+  TableLoaded: z.object({ bytes: count, records: count, entries: count }),
   Resize: resize,
   ResizeCommitted: resize.extend({ orderNow: count }),
   Problem: problemDocument,

@@ -85,6 +85,7 @@ export const PATH_PARAMETERS: Readonly<Record<string, Omit<Parameter, 'name' | '
   ptex: { meaning: 'index of the entry, decimal or 0x…', schema: index },
   group: { meaning: 'index of the group (PTEG), a ptex divided by 8', schema: index },
   number: { meaning: 'number of the memory slot', schema: z.int().min(0).max(31) },
+  reader: { meaning: 'number of the table reader', schema: z.int().min(1) },
   code: { meaning: 'code of the problem', schema: z.string() },
 };
 

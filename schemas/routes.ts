@@ -15,6 +15,7 @@ import {
   unread,
   type Route,
 } from './route.ts';
+import { HTAB } from './routes-htab.ts';
 import { HOST, MEMORY, TABLE } from './routes-resources.ts';
 
 /** Any address may answer these, so no row names them. */
@@ -222,6 +223,7 @@ export const ROUTES: readonly Route[] = [
   ...GUESTS,
   ...CALLS,
   ...TABLE,
+  ...HTAB,
   ...MEMORY,
   ...HOST,
   ...DAEMON,
