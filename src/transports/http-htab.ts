@@ -63,8 +63,12 @@ export function htabRoutes(app: FastifyInstance, guests: Guests): void {
 
 /** What was read and did not reach the client is in no later pass, so the reader is worth nothing any more. */
 function closeIfLost(readers: Readers, guest: Guest, id: number, { raw }: FastifyReply): void {
+  let sent = false;
+  raw.once('finish', () => {
+    sent = true;
+  });
   raw.once('close', () => {
-    if (!raw.writableFinished) readers.close(guest, id).catch(() => {});
+    if (!sent) readers.close(guest, id).catch(() => {});
   });
 }
 

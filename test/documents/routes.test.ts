@@ -86,6 +86,11 @@ const REQUESTS: readonly (readonly [id: string, path: string, body?: object, nam
   ['removeMemslot', '/v1/guests/g/memslots/1'],
   ['writeMemory', '/v1/guests/g/memory?gpa=0', WORDS],
   ['readMemory', '/v1/guests/g/memory?gpa=0&bytes=16'],
+  ['readTable', '/v1/guests/g/htab?follow=true'],
+  ['readTablePass', '/v1/guests/g/htab/readers/1'],
+  ['closeTableReader', '/v1/guests/g/htab/readers/1'],
+  ['changeGuest', '/v1/guests/g', { state: 'paused' }],
+  ['loadTable', '/v1/guests/g/htab', Buffer.alloc(8)],
   ['deleteGuest', '/v1/guests/g'],
   ['index', '/'],
   ['health', '/healthz'],
@@ -158,7 +163,14 @@ function send(method: Route['method'], url: string, body?: object | string, type
 /** An address of the route, with something for every parameter. */
 function somewhere({ path, each, query = [] }: Route, guest: string): string {
   const name = each === 'operation' ? 'TABLE_COUNT' : 'H_READ';
-  const values: Record<string, string> = { guest, name, ptex: '8', group: '1', number: '1' };
+  const values: Record<string, string> = {
+    guest,
+    name,
+    ptex: '8',
+    group: '1',
+    number: '1',
+    reader: '1',
+  };
   const asked = query.filter(({ required }) => required).map((row) => `${row.name}=0`);
   const address = path.replaceAll(/\{(\w+)\}/g, (_whole, key: string) => values[key] ?? 'internal');
   return asked.length === 0 ? address : `${address}?${asked.join('&')}`;
