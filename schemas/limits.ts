@@ -97,3 +97,15 @@ export const ACCESS_LOOK_MILLIS = 1000;
 export const ACCESS_ROWS_MAX = 1000;
 /** A TLS handshake that takes longer is none. */
 export const TLS_HANDSHAKE_MILLIS = 5_000;
+
+/** Recordings that a guest keeps, one of them going on: their files lie in memory until they are deleted. */
+export const RECORDINGS_PER_GUEST_MAX = 4;
+/** A recording's file, compressed. Some 20 bytes an event: all of RECORDING_EVENTS_MAX fits seldom. */
+export const RECORDING_BYTES_MAX = 256 * 1024 * 1024;
+export const RECORDING_EVENTS_MAX = 20_000_000;
+/** A recording that somebody forgot ends by itself. */
+export const RECORDING_SECONDS_MAX = 24 * 3600;
+/** Frames and answers that wait for the thread that writes them; more, and the recording ends with what it lost counted. */
+export const RECORDING_BACKLOG_BYTES_MAX = 128 * 1024 * 1024;
+/** Text that is compressed at once: enough to compress well, little enough to lose nothing of the limits' meaning. */
+export const RECORDING_BLOCK_BYTES = 1024 * 1024;

@@ -164,6 +164,25 @@ export const PROBLEMS = {
     meaning: 'The hcall that does it answered something else than success; `detail` says what.',
     whatToDo: 'GET the resize for its state; begin again with POST …/hpt/resize.',
   },
+  'recording-not-found': {
+    status: 404,
+    title: 'No such recording',
+    meaning: 'The guest has no recording of this number.',
+    whatToDo: 'GET /v1/guests/{guest}/recordings lists the recordings.',
+  },
+  'recording-running': {
+    status: 409,
+    title: 'The recording goes on',
+    meaning:
+      'The guest is being recorded, and one recording at a time is all it takes; a file is there when it has ended.',
+    whatToDo: 'End the recording with PATCH …/recordings/{id} and {"state":"ended"}.',
+  },
+  'recording-limit': {
+    status: 409,
+    title: 'Too many recordings',
+    meaning: 'The guest keeps as many recordings as it may.',
+    whatToDo: 'Download one and DELETE it.',
+  },
   'query-invalid': {
     status: 400,
     title: 'The query is malformed',

@@ -11,6 +11,7 @@ import { demo } from './commands/demo.ts';
 import { group } from './commands/group.ts';
 import { create, guests, remove } from './commands/guests.ts';
 import { helpFor } from './commands/help.ts';
+import { record } from './commands/record.ts';
 import { replay } from './commands/replay.ts';
 import { serve } from './commands/serve.ts';
 import { dump, load } from './commands/table-stream.ts';
@@ -22,6 +23,7 @@ import { unknownWord } from './suggest.ts';
 const COMMANDS: Command[] = [
   serve,
   replay,
+  record,
   guests,
   create,
   remove,

@@ -67,6 +67,19 @@ export const RECOVERY: usize = 0x1044;
 export const DEAD: usize = 0x1048;
 /** u32: 1 while the guest is paused: control records only. Set by the main thread, looked at before each frame. */
 export const PAUSED: usize = 0x1050;
+/** u32: a recording goes on (RECORDING_): items of completion rings get stamps. Set by the main thread. */
+export const RECORDING: usize = 0x1054;
+export const RECORDING_OFF: u32 = 0;
+/** Processors run the guest's records as they please. */
+export const RECORDING_LOOSE: u32 = 1;
+/** One after the other: a processor runs records of the guest only while it has the turn. */
+export const RECORDING_IN_TURN: u32 = 2;
+/** u32: stamps given so far; the last 24 bits go into an item. */
+export const STAMPS: usize = 0x1180;
+/** i32: 0, else 1 + the processor whose turn it is, or TURN_MAIN. i32: processors that wait for it. */
+export const TURN: usize = 0x1184;
+export const TURN_WAITERS: usize = 0x1188;
+export const TURN_MAIN: i32 = 255;
 /** u64: completed host invalidations. */
 export const INVALIDATE_SEQ: usize = 0x1080;
 /** u8: host invalidations going on. A byte, as MOD_INTEREST: an atomic load of a byte costs no alignment check. */
@@ -195,6 +208,9 @@ export const ITEM_RECORDS: u32 = 1;
 export const ITEM_SKIP: u32 = 2;
 /** Completion: the frame was refused; u32 fault, u32 byte offset in the frame. */
 export const ITEM_FAULT: u32 = 3;
+/** With one of these: the bits from ITEM_STAMP_SHIFT on are the item's stamp among all of the guest's. */
+export const ITEM_STAMPED: u32 = 16;
+export const ITEM_STAMP_SHIFT: u32 = 8;
 export const FAULT_LENGTH: u32 = 1;
 export const FAULT_VERSION: u32 = 2;
 export const FAULT_COUNT: u32 = 3;

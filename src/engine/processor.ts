@@ -23,8 +23,8 @@ import { execute } from './dispatch';
 import { enterGate, gateIsClosed, leaveGate, stepAside } from './gate';
 import {
   ANSWERED_TO, COMPLETION_HEAD, COMPLETION_RING_BYTES, COMPLETION_TAIL, CONSUMED, COUNT_RECORDS, EXECUTED_TO, FAULTED, FAULT_COUNT,
-  FAULT_LENGTH, FAULT_VERSION, ITEM_FAULT, ITEM_HEADER_BYTES, ITEM_RECORDS, ITEM_SKIP, PAUSED, ROLE_HOST,
-  RULE, RULE_DETAILS, RUN_BACKGROUND, RUN_MORE, RUN_STALLED, SUBMISSION_HEAD, SUBMISSION_RING_BYTES, SUBMISSION_TAIL,
+  FAULT_LENGTH, FAULT_VERSION, ITEM_FAULT, ITEM_HEADER_BYTES, ITEM_RECORDS, ITEM_SKIP, ITEM_STAMPED, ITEM_STAMP_SHIFT, PAUSED,
+  RECORDING, ROLE_HOST, STAMPS, RULE, RULE_DETAILS, RUN_BACKGROUND, RUN_MORE, RUN_STALLED, SUBMISSION_HEAD, SUBMISSION_RING_BYTES, SUBMISSION_TAIL,
   completionRing, streamBlock, submissionRing,
 } from './memory-map';
 import { RULE_NONE } from './rules';
@@ -348,7 +348,7 @@ function publish(): void {
 function close(kind: u32): void {
   const item = completions + <usize>(itemStart & COMPLETION_MASK);
   store<u32>(item, itemEnd - itemStart - <u32>ITEM_HEADER_BYTES);
-  store<u32>(item, kind, 4);
+  store<u32>(item, kind | stamp(), 4);
   yieldPoint(AT_FRAME);
   // ORDER: the item's bytes before the tail that shows them.
   atomic.store<u32>(block + COMPLETION_TAIL, itemEnd);
@@ -356,6 +356,12 @@ function close(kind: u32): void {
   itemStart = itemEnd;
   itemEnd = itemStart + <u32>ITEM_HEADER_BYTES;
   store<u32>(block + ANSWERED_TO, itemEnd);
+}
+
+/** While the guest is recorded: which of all its items this is. Dense, because whoever merges them waits for each. */
+function stamp(): u32 {
+  if (load<u32>(RECORDING) == 0) return 0;
+  return ITEM_STAMPED | atomic.add<u32>(STAMPS, 1) << ITEM_STAMP_SHIFT;
 }
 
 /** Place in its submission ring of the record that a dead processor was in the middle of. `dead`: its block. */

@@ -2,6 +2,7 @@
  * Facts about a guest that are read straight from its memory. Main thread; RACE: plain reads of words that processors
  * write, for people: each is right for itself, all of them together may be of two moments.
  */
+import type { GuestConfig } from '../../schemas/guests.ts';
 import type { MemoryMap } from '../rings/engine.ts';
 import type { GuestSlot, ProcessorCounters, ResizeProgress } from './types.ts';
 
@@ -47,4 +48,27 @@ export function countersOf(
       tlbsyncs: count(map.COUNT_TLBSYNC),
     };
   });
+}
+
+/** What the host's page behind an address is at a guest's birth: present and writable, and 4 for cache-inhibited. */
+const RAM_PAGE = 3;
+const CI_PAGE = 7;
+
+/** Backing pages that are not as they were at birth, a HOST_SET_PTE each. */
+export function* oddPagesOf(
+  memory: WebAssembly.Memory,
+  map: MemoryMap,
+  { hostPageBytes, backingPageBytes }: GuestConfig,
+): Generator<{ readonly gpa: bigint; readonly state: number }> {
+  const backing = BigInt(backingPageBytes);
+  for (const { number, base, bytes, kind } of memslotsOf(memory, map)) {
+    const slot = map.MEMSLOTS + map.MEMSLOT_BYTES * number;
+    const statesAt = new Uint32Array(memory.buffer, slot + map.SLOT_HOST, 1)[0]!;
+    const states = new Uint8Array(memory.buffer, statesAt, Math.ceil(bytes / hostPageBytes));
+    const atBirth = kind === 'ci' ? CI_PAGE : RAM_PAGE;
+    for (let gpa = base; gpa < base + BigInt(bytes); gpa = (gpa / backing + 1n) * backing) {
+      const state = states[Number((gpa - base) / BigInt(hostPageBytes))]!;
+      if (state !== atBirth) yield { gpa, state };
+    }
+  }
 }

@@ -6,6 +6,7 @@
  * While it ends, what was submitted is still executed and answered; in a paused guest it is dropped, and nothing of it
  * happened. Nothing here looks into a frame.
  */
+import type { RecordedStream, StreamTap } from './recording/recorded-guest.ts';
 import type { GuestStream, StreamEnd, StreamListener } from './types.ts';
 import type { MemoryMap } from '../rings/engine.ts';
 import type { Pool, Processor } from '../processors/pool.ts';
@@ -17,10 +18,21 @@ import {
   ringProcessor,
   roomMade,
 } from '../processors/pool.ts';
-import { dropCompletions, openCompletionRing, takeCompletions } from '../rings/completion.ts';
+import {
+  dropCompletions,
+  openCompletionRing,
+  showItems,
+  takeCompletions,
+} from '../rings/completion.ts';
 import type { CompletionRing, Fault } from '../rings/completion.ts';
 import { noteFrame } from '../rings/release.ts';
-import { bytesInFlight, openSubmissionRing, putFrame } from '../rings/submission.ts';
+import {
+  bytesInFlight,
+  openSubmissionRing,
+  putFrame,
+  unexecutedFrames,
+} from '../rings/submission.ts';
+import type { SubmissionRing } from '../rings/submission.ts';
 import type { StreamMemory } from '../rings/stream-memory.ts';
 import { streamNumber } from '../rings/wakeups.ts';
 
@@ -38,7 +50,7 @@ export interface StreamSite {
 }
 
 /** What the guest may do with a stream beside its transport. */
-export interface OwnedStream extends GuestStream {
+export interface OwnedStream extends GuestStream, RecordedStream {
   /** Answers what is in flight, then ends the stream; resolves when it is released. */
   finish(end: StreamEnd): Promise<void>;
   /** Ends the stream at once, whatever is in flight. */
@@ -62,36 +74,29 @@ interface State {
   detached: boolean;
   released: boolean;
   end: StreamEnd | undefined;
+  /** A recording's ear, and how far it has heard. */
+  tap: StreamTap | undefined;
+  tapAt: number;
   readonly done: PromiseWithResolvers<void>;
 }
 
 export function openGuestStream(site: StreamSite, listener: StreamListener): OwnedStream {
   const number = streamNumber(site.guest, site.slot);
   const submission = openSubmissionRing(site.memory);
-  const state: State = {
-    site,
-    number,
-    listener,
-    completion: openCompletionRing(site.memory),
-    open: true,
-    silent: false,
-    paused: false,
-    detached: false,
-    released: false,
-    end: undefined,
-    done: Promise.withResolvers(),
-  };
+  const state = newState(site, number, listener);
   attachStream(site.pool, site.processor, number, site.guest, site.slot, () => {
     deliver(state);
     return !state.paused && bytesInFlight(submission) > 0;
   });
   return {
+    ...recordedStream(state, submission),
     processor: site.processor.index,
     submit(frame) {
       if (!state.open) return 'ended';
       if (!putFrame(submission, frame)) return 'over-credit';
       ringProcessor(site.pool, site.processor, number);
       noteFrame(frame.byteLength);
+      state.tap?.onFrame(frame);
       return 'accepted';
     },
     refuse(reason) {
@@ -125,9 +130,40 @@ export function openGuestStream(site: StreamSite, listener: StreamListener): Own
   };
 }
 
+function newState(site: StreamSite, number: number, listener: StreamListener): State {
+  return {
+    site,
+    number,
+    listener,
+    completion: openCompletionRing(site.memory),
+    open: true,
+    silent: false,
+    paused: false,
+    detached: false,
+    released: false,
+    end: undefined,
+    tap: undefined,
+    tapAt: 0,
+    done: Promise.withResolvers(),
+  };
+}
+
+/** What a recording may do with it. */
+function recordedStream(state: State, submission: SubmissionRing): RecordedStream {
+  return {
+    tap(tap) {
+      state.tap = tap;
+      state.tapAt = state.completion.head;
+    },
+    show: () => show(state),
+    unexecuted: () => unexecutedFrames(submission),
+  };
+}
+
 /** Hands waiting answers to the listener, as long as it takes them. */
 function deliver(state: State): void {
   if (state.released) return;
+  show(state);
   while (!state.paused && !state.silent) {
     const taken = takeCompletions(state.completion);
     if (taken === undefined) break;
@@ -139,6 +175,15 @@ function deliver(state: State): void {
   if (state.silent) dropCompletions(state.completion);
   roomMade(state.site.processor);
   if (state.detached && (state.silent || !state.paused)) release(state);
+}
+
+/** ORDER: before anything is taken, because what was taken is soon overwritten. */
+function show(state: State): void {
+  const { tap, completion } = state;
+  if (tap === undefined) return;
+  state.tapAt = showItems(completion.memory, state.tapAt, (stamp, answers) =>
+    tap.onItem(stamp, answers),
+  );
 }
 
 /** The engine refused a frame and runs nothing that came after it. */

@@ -24,8 +24,19 @@ import type { Caller } from './caller.ts';
 import { openGuestStream } from './guest-stream.ts';
 import type { OwnedStream } from './guest-stream.ts';
 import { countersOf, memslotsOf, resizeOf } from './facts.ts';
-import { beginHcalls, beginLife, changeState, endHcalls, notYet, openLife } from './life.ts';
+import {
+  beginHcalls,
+  beginLife,
+  changeState,
+  endHcalls,
+  holdStill,
+  notYet,
+  openLife,
+} from './life.ts';
 import type { Life } from './life.ts';
+import type { RecordedGuest } from './recording/recorded-guest.ts';
+import { openRecordings } from './recording/recordings.ts';
+import type { OwnedRecordings } from './recording/recordings.ts';
 import type { Guest, Role, StreamEnd, StreamListener } from './types.ts';
 
 /** Records unanswered up to which a processor is as good as idle: some microseconds of its time. */
@@ -53,6 +64,7 @@ export interface OwnedGuest extends Guest {
   /** Ends every stream at once; the guest stays, for people to see, until it is deleted. */
   fail(reason: string): void;
   isOn(processor: Processor): boolean;
+  readonly recordings: OwnedRecordings;
 }
 
 interface State {
@@ -63,6 +75,7 @@ interface State {
   readonly processors: Set<Processor>;
   readonly callers: Map<Processor, Caller>;
   readonly life: Life;
+  readonly recorded: RecordedGuest;
   /** Why the guest takes nothing more. */
   end: StreamEnd | undefined;
 }
@@ -84,23 +97,17 @@ export function openGuest(site: GuestSite): OwnedGuest {
         for (const stream of openStreams(state)) stream.wake();
       },
     }),
+    recorded: recordedGuest(site, () => state),
     end: undefined,
   };
+  const recordings = openRecordings(state.recorded);
   return {
     name: site.name,
     config: site.config,
     createdAt: new Date(),
     watched: { name: site.name, memory: site.memory, map: site.map, seen: new Map() },
-    status: () => ({
-      order: orderOf(state),
-      streams: openStreams(state).length - state.callers.size,
-      state:
-        state.end === undefined
-          ? state.life.state
-          : state.end.kind === 'failed'
-            ? 'failed'
-            : 'ending',
-    }),
+    status: () => statusOf(state),
+    recordings,
     memslots: () => memslotsOf(site.memory, site.map),
     counters: () => countersOf(site.memory, site.map, site.pool.processors.length),
     resize: () => resizeOf(site.memory, site.map),
@@ -110,17 +117,65 @@ export function openGuest(site: GuestSite): OwnedGuest {
     openStream: (role, listener) => openStream(state, processorForClient(state), role, listener),
     checkStream: () => void processorForClient(state),
     run: (records) => run(state, records),
-    finish: (end, graceMillis) => finish(state, end, graceMillis),
+    async finish(end, graceMillis) {
+      await finish(state, end, graceMillis);
+      recordings.dropAll();
+    },
     fail(reason) {
       state.end = { kind: 'failed', reason };
+      recordings.endAll();
       for (const stream of openStreams(state)) stream.cutOff(state.end);
     },
     isOn: (processor) => state.processors.has(processor),
   };
 }
 
+function statusOf(state: State): ReturnType<OwnedGuest['status']> {
+  const { end, life, callers } = state;
+  const ended = end?.kind === 'failed' ? 'failed' : 'ending';
+  return {
+    order: orderOf(state),
+    streams: openStreams(state).length - callers.size,
+    state: end === undefined ? life.state : ended,
+  };
+}
+
+/** `of` gives the state, which is still being put together. */
+function recordedGuest(
+  { name, config, memory, map, pool }: GuestSite,
+  of: () => State,
+): RecordedGuest {
+  return {
+    name,
+    config,
+    memory,
+    map,
+    processors: pool.processors.length,
+    onStream: undefined,
+    status: () => statusOf(of()),
+    memslots: () => memslotsOf(memory, map),
+    streams: () => openStreams(of()),
+    hold: (work) => holdStill(of().life, work),
+    allPassed: () => allPassed(of()),
+    withOwnStream: (work) => withOwnStream(of(), work),
+  };
+}
+
 async function allPassed({ site, processors }: State): Promise<void> {
   await Promise.all([...processors].map((one) => passed(site.pool, one)));
+}
+
+async function withOwnStream<T>(state: State, work: (caller: Caller) => Promise<T>): Promise<T> {
+  const processor = processorForClient(state);
+  const caller = openCaller((listener) => openStream(state, processor, 'host', listener), {
+    wantsMore: () => true,
+    onEnd: () => {},
+  });
+  try {
+    return await work(caller);
+  } finally {
+    caller.stream.close();
+  }
 }
 
 function orderOf({ words, site: { map } }: State): number {
@@ -169,6 +224,7 @@ function openStream(
     listener,
   );
   state.streams[slot] = stream;
+  state.recorded.onStream?.(stream);
   return stream;
 }
 

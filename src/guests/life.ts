@@ -103,6 +103,29 @@ async function pause(life: Life): Promise<void> {
   }
 }
 
+/**
+ * Runs `work` while no hcall is executed, whatever the guest's state: its state changes before or after. Unlike in a
+ * pause hcalls of REST are not refused; they wait with the streams', so `work` must not wait for them.
+ */
+export function holdStill<T>(life: Life, work: () => Promise<T>): Promise<T> {
+  const held = life.lastChange.then(() => holdNow(life, work));
+  life.lastChange = held.catch(() => {});
+  return held;
+}
+
+async function holdNow<T>({ site, state }: Life, work: () => Promise<T>): Promise<T> {
+  throwIfEnded(site);
+  if (state === 'creating') throw notYet(site.name);
+  const executes = GUEST_STATES[state].executes;
+  site.storePaused(true);
+  try {
+    await inTime(site.allPassed(), 'a processor is still executing an hcall');
+    return await work();
+  } finally {
+    if (executes) resume(site);
+  }
+}
+
 /** Resolves when no hcall of REST is under way. Nothing new may begin meanwhile. */
 function idle(life: Life): Promise<void> {
   if (life.hcalls === 0) return Promise.resolve();

@@ -54,6 +54,7 @@ export function guestsOn(pool: Pool, module: WebAssembly.Module, log: Logger): G
   };
   pool.onSuccession = ({ index }, error) => {
     log.error({ err: error, processor: index }, 'a processor died: its successor goes on');
+    for (const guest of byName.values()) guest.recordings.noteDeath(index);
   };
   pool.onDeath = (processor, error) => {
     log.fatal(

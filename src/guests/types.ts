@@ -4,6 +4,7 @@
 import type { AnswerRecord, RequestRecord } from '../../schemas/records.ts';
 import type { AskedState, GuestState } from '../../schemas/guest-states.ts';
 import type { GuestConfig } from '../../schemas/guests.ts';
+import type { Recordings } from './recording/recordings.ts';
 
 export type Role = 'guest' | 'host';
 
@@ -78,6 +79,7 @@ export interface Guest {
   counters(): ProcessorCounters[];
   /** Resolves when no hcall is executed any more that had begun before the call. */
   allPassed(): Promise<void>;
+  readonly recordings: Recordings;
   openStream(role: Role, listener: StreamListener): GuestStream;
   /** Throws the problem with which `openStream` would refuse now. */
   checkStream(): void;

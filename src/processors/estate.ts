@@ -3,6 +3,8 @@
  * on with them when the processor dies. Main thread only.
  */
 import type { MemoryMap } from '../rings/engine.ts';
+import { freeTurnOf, openTurn } from './turn.ts';
+import type { Turn } from './turn.ts';
 import type { Inheritance, Leaving, ToProcessor } from './messages.ts';
 
 interface HeldStream {
@@ -12,7 +14,10 @@ interface HeldStream {
 }
 
 export interface Estate {
-  readonly guests: Map<number, { readonly memory: WebAssembly.Memory; readonly deadAt: number }>;
+  readonly guests: Map<
+    number,
+    { readonly memory: WebAssembly.Memory; readonly deadAt: number; readonly turn: Turn }
+  >;
   readonly streams: Map<number, HeldStream>;
   readonly leavingGuests: Set<number>;
   /** Questions of the kind `pass` that are not answered. */
@@ -29,7 +34,8 @@ export function noteGuest(
   memory: WebAssembly.Memory,
   map: MemoryMap,
 ): void {
-  estate.guests.set(guest, { memory, deadAt: map.DEAD });
+  const turn = openTurn(memory.buffer, map);
+  estate.guests.set(guest, { memory, deadAt: map.DEAD, turn });
 }
 
 /** What was said to the processor, in case it dies before it does it. */
@@ -54,6 +60,11 @@ export function forgetStream(estate: Estate, stream: number): void {
 export function forgetGuest(estate: Estate, guest: number): void {
   estate.guests.delete(guest);
   estate.leavingGuests.delete(guest);
+}
+
+/** Gives back the turns that its dead thread may have held. */
+export function freeTurns(estate: Estate, processor: number): void {
+  for (const { turn } of estate.guests.values()) freeTurnOf(turn, processor);
 }
 
 /** Says in each guest's memory that the processor's thread is gone. ORDER: before its successor starts. */

@@ -13,6 +13,7 @@ import type { CompletionListener } from './completions.ts';
 import {
   forgetGuest,
   forgetStream,
+  freeTurns,
   inheritanceOf,
   markDead,
   newEstate,
@@ -106,6 +107,7 @@ function watch(pool: Pool, processor: Processor): void {
   });
   processor.worker.on('exit', () => {
     if (!processor.alive) return;
+    freeTurns(processor.estate, processor.index);
     processor.livesLost++;
     if (processor.livesLost <= LIVES_LOST_MAX) return succeed(pool, processor, error);
     processor.alive = false;

@@ -21,6 +21,8 @@ import {
   sleepUntilRing,
   takeNews,
 } from '../rings/wakeups.ts';
+import { endTurn, openTurn, takeTurn } from './turn.ts';
+import type { Turn } from './turn.ts';
 import type { FromProcessor, ProcessorBirth, ToProcessor } from './messages.ts';
 
 /** Records run before looking at the bell again: alone, and when other streams wait. */
@@ -31,6 +33,7 @@ interface AttachedGuest {
   readonly number: number;
   readonly engine: Engine;
   readonly buffer: SharedArrayBuffer;
+  readonly turn: Turn;
   background: boolean;
 }
 
@@ -143,7 +146,9 @@ function runStream(stream: AttachedStream, quantum: number): void {
   const { calls, map } = guest.engine;
   stream.headSeen = Atomics.load(block, stream.completionHead);
   const tail = Atomics.load(block, stream.completionTail);
+  const inTurn = takeTurn(guest.turn, index);
   const outcome = calls.run(stream.slot, quantum);
+  if (inTurn) endTurn(guest.turn);
   if (Atomics.load(block, stream.completionTail) !== tail) ringFor(mainBell, stream.number);
   if ((outcome & map.RUN_BACKGROUND) !== 0) guest.background = true;
   if ((outcome & map.RUN_STALLED) !== 0) stall(stream);
@@ -218,7 +223,8 @@ function attachGuest(number: number, memory: WebAssembly.Memory): void {
   const engine = openEngine(module, memory);
   engine.calls.beProcessor(index);
   engine.calls.recover();
-  guests.set(number, { number, engine, buffer: memory.buffer, background: false });
+  const turn = openTurn(memory.buffer, engine.map);
+  guests.set(number, { number, engine, buffer: memory.buffer, turn, background: false });
 }
 
 function detachGuest(number: number): void {

@@ -8,6 +8,8 @@ import type { StreamMemory } from './stream-memory.ts';
 
 const MASK = COMPLETION_RING_BYTES - 1;
 const HEADER_BYTES = 8;
+/** The rest of an item's second word is its stamp. */
+const KINDS = 0xf;
 
 /** Answers gathered into one message: enough to make its own cost vanish, little enough to keep a socket moving. */
 const GATHER_BYTES = 128 * 1024;
@@ -44,7 +46,7 @@ export function takeCompletions(ring: CompletionRing): Uint8Array<ArrayBuffer> |
   let end = ring.head;
   while (end !== tail && bytes < GATHER_BYTES) {
     const place = (end & MASK) >> 2;
-    const kind = words[place + 1];
+    const kind = words[place + 1]! & KINDS;
     if (kind === at.skip) {
       end = ((end | MASK) + 1) | 0;
       continue;
@@ -57,6 +59,35 @@ export function takeCompletions(ring: CompletionRing): Uint8Array<ArrayBuffer> |
   if (bytes !== 0) return copyOut(ring, end, bytes);
   giveBack(ring, end);
   return end === tail ? undefined : takeFault(ring);
+}
+
+/**
+ * Shows a recording the stamped items from `from` on, without taking them; gives where to go on. They must not have been
+ * given back, so it looks before anybody takes.
+ */
+export function showItems(
+  { completion, completionWords: words, block, at }: StreamMemory,
+  from: number,
+  onItem: (stamp: number, answers: Uint8Array) => void,
+): number {
+  const tail = Atomics.load(block, at.completionTail);
+  let item = from;
+  while (item !== tail) {
+    const place = item & MASK;
+    const kind = words[(place >> 2) + 1]!;
+    if ((kind & KINDS) === at.skip) {
+      item = ((item | MASK) + 1) | 0;
+      continue;
+    }
+    const length = words[place >> 2]!;
+    const first = place + HEADER_BYTES;
+    // A fault answers no record; its stamp has its place in the order all the same.
+    const answers = (kind & KINDS) === at.fault ? 0 : length;
+    if ((kind & at.stamped) !== 0)
+      onItem(kind >>> at.stampShift, completion.subarray(first, first + answers));
+    item = (item + HEADER_BYTES + length) | 0;
+  }
+  return item;
 }
 
 /** Throws away what waits in the ring, for a stream that nobody listens to. */

@@ -41,6 +41,7 @@ export interface StreamMemory {
 export interface StreamIndexes {
   readonly submissionHead: number;
   readonly consumed: number;
+  readonly executedTo: number;
   readonly submissionTail: number;
   readonly completionTail: number;
   readonly completionHead: number;
@@ -48,12 +49,15 @@ export interface StreamIndexes {
   readonly records: number;
   readonly skip: number;
   readonly fault: number;
+  readonly stamped: number;
+  readonly stampShift: number;
 }
 
 export function streamIndexes(map: MemoryMap): StreamIndexes {
   return {
     submissionHead: map.SUBMISSION_HEAD >> 2,
     consumed: map.CONSUMED >> 2,
+    executedTo: map.EXECUTED_TO >> 2,
     submissionTail: map.SUBMISSION_TAIL >> 2,
     completionTail: map.COMPLETION_TAIL >> 2,
     completionHead: map.COMPLETION_HEAD >> 2,
@@ -61,6 +65,8 @@ export function streamIndexes(map: MemoryMap): StreamIndexes {
     records: map.ITEM_RECORDS,
     skip: map.ITEM_SKIP,
     fault: map.ITEM_FAULT,
+    stamped: map.ITEM_STAMPED,
+    stampShift: map.ITEM_STAMP_SHIFT,
   };
 }
 

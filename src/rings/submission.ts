@@ -52,3 +52,27 @@ export function putFrame(ring: SubmissionRing, frame: Uint8Array): boolean {
   Atomics.store(block, at.submissionTail, ring.tail);
   return true;
 }
+
+/**
+ * Copies of the frames, or their rests, that are not executed yet. Only while no processor runs the stream: a guest that
+ * is recorded has its turn in the main thread's hands then.
+ */
+export function unexecutedFrames(ring: SubmissionRing): Uint8Array[] {
+  const { submission, submissionWords: words, block, at } = ring.memory;
+  const executedTo = Atomics.load(block, at.executedTo);
+  const frames: Uint8Array[] = [];
+  let head = Atomics.load(block, at.submissionHead);
+  while (head !== ring.tail) {
+    const place = head & MASK;
+    if (words[(place >> 2) + 1] === at.skip) {
+      head = ((head | MASK) + 1) | 0;
+      continue;
+    }
+    const length = words[place >> 2]!;
+    const done = Math.max(0, ((executedTo - head) | 0) - HEADER_BYTES);
+    const first = place + HEADER_BYTES;
+    frames.push(submission.slice(first + done, first + length));
+    head = (head + HEADER_BYTES + length) | 0;
+  }
+  return frames;
+}

@@ -8,8 +8,9 @@
  *   http-table.ts   looking at the table    http-memory.ts  bytes of guest memory
  *   http-memslots.ts  memory slots          http-host.ts    what a host does; the walk
  *   http-resize.ts  a resize                http-htab.ts    the table as a stream
- *   bodies.ts       what is wrong with a body
+ *   http-recordings.ts  recordings
  *   http-documents.ts  what the daemon says of itself, and its problems
+ *   bodies.ts       what is wrong with a body
  */
 import type { FastifyInstance } from 'fastify';
 import { OPERATIONS } from '../../schemas/operations.ts';
@@ -22,6 +23,7 @@ import { hostRoutes } from './http-host.ts';
 import { htabRoutes } from './http-htab.ts';
 import { memoryRoutes } from './http-memory.ts';
 import { memslotRoutes } from './http-memslots.ts';
+import { recordingRoutes } from './http-recordings.ts';
 import { resizeRoutes } from './http-resize.ts';
 import { tableRoutes } from './http-table.ts';
 import { answerProblems } from './problems.ts';
@@ -45,6 +47,7 @@ export async function httpRoutes(app: FastifyInstance, options: HttpOptions): Pr
   memslotRoutes(app, guests);
   hostRoutes(app, guests);
   resizeRoutes(app, guests);
+  recordingRoutes(app, guests);
   await app.register(async (scope) => memoryRoutes(scope, guests));
   await app.register(async (scope) => htabRoutes(scope, guests));
 }
@@ -86,6 +89,8 @@ const INDEX = {
     walk: '/v1/guests/{guest}/hpt/walk',
     resize: '/v1/guests/{guest}/hpt/resize',
     htab: '/v1/guests/{guest}/htab{?bolted,follow}',
+    recordings: '/v1/guests/{guest}/recordings',
+    recording: '/v1/guests/{guest}/recordings/{id}',
     health: '/healthz',
     readiness: '/readyz',
     problems: '/problems',

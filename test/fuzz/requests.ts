@@ -13,6 +13,7 @@ import { httpRoutes } from '../../src/transports/http.ts';
 import { problemServerOptions } from '../../src/transports/problems.ts';
 import { openJsonStream } from '../../src/transports/stream-json.ts';
 import type { TestGuest } from '../engine/harness.ts';
+import { noRecordings } from '../transports/http-support.ts';
 import { checkTable } from '../engine/invariants.ts';
 import type { Random } from '../rings/random.ts';
 import { pick } from './decoder.ts';
@@ -77,6 +78,7 @@ function guestHere(on: TestGuest): Guest {
     resize: () => ({ state: 0, order: 0, zeroedBytes: 0, bytes: 0 }),
     counters: () => [],
     async allPassed() {},
+    recordings: noRecordings(),
     checkStream() {},
     openStream: (_role, listener) => ({
       processor: 0,

@@ -199,7 +199,9 @@ const waiting: Rule = {
   name: 'only a processor waits',
   applies: (path) =>
     isCode(path) &&
-    !['src/rings/wakeups.ts', 'src/processors/processor.ts'].includes(path) &&
+    !['src/rings/wakeups.ts', 'src/processors/processor.ts', 'src/processors/turn.ts'].includes(
+      path,
+    ) &&
     !path.startsWith('src/engine/') &&
     path !== 'test/rings/sleeper.ts',
   check: (file) =>

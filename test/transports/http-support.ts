@@ -62,6 +62,7 @@ function fakeGuest(fake: FakeGuests, name: string, config: GuestConfig): Guest {
         bytes: slot.bytes,
       })),
     counters: () => [],
+    recordings: noRecordings(),
     resize: () => ({ state: 0, order: 0, zeroedBytes: 0, bytes: 0 }),
     async allPassed() {},
     checkStream() {},
@@ -72,6 +73,21 @@ function fakeGuest(fake: FakeGuests, name: string, config: GuestConfig): Guest {
       if (fake.failure !== undefined) throw fake.failure;
       return records.map((record) => answerOf(fake, record));
     },
+  };
+}
+
+/** For guests that are none. */
+export function noRecordings(): Guest['recordings'] {
+  const refuse = (): never => {
+    throw problem('recording-not-found', 'a fake is not recorded');
+  };
+  return {
+    start: async () => refuse(),
+    list: () => [],
+    facts: refuse,
+    end: async () => refuse(),
+    file: refuse,
+    remove: refuse,
   };
 }
 

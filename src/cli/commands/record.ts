@@ -1,0 +1,124 @@
+/** `hptd record`: a guest's conversation into a file, until Ctrl-C or a limit ends it. */
+import { createWriteStream } from 'node:fs';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { recordingBody, type RecordingFacts } from '../../../schemas/recordings.ts';
+import { connectRest, type Rest } from '../../client/rest.ts';
+import { download } from '../../client/download.ts';
+import {
+  type Command,
+  DAEMON_OPTIONS,
+  DAEMON_OPTIONS_HELP,
+  daemonUrl,
+  parseWords,
+  wholeNumber,
+} from '../command.ts';
+import { CliError, EXIT, usageError } from '../errors.ts';
+import { complain, grouped, print, printJson } from '../output.ts';
+
+const LOOK_MILLIS = 500;
+const { bytesMax, eventsMax, secondsMax } = recordingBody.shape;
+
+export const record: Command = {
+  name: 'record',
+  usage: 'record GUEST FILE [--unordered] [--seconds N] [--events N] [--bytes N] [--json]',
+  summary: "record a guest's conversation into a file",
+  help: () => `Records what a guest asks and is answered, as it runs, into a gzip'd hpt-trace/1 file that "hptd replay" takes.
+Ctrl-C ends the recording and saves the file. What it costs the guest is said at the start.
+
+  --unordered   do not run the guest in turns: it is not slowed, and lines of several streams may stand in another order
+  --seconds N   ${secondsMax.description}
+  --events N    ${eventsMax.description}
+  --bytes N     ${bytesMax.description}
+${DAEMON_OPTIONS_HELP}`,
+  run,
+};
+
+async function run(words: readonly string[]): Promise<number> {
+  const { values, positionals } = parseWords('record', words, {
+    ...DAEMON_OPTIONS,
+    unordered: { type: 'boolean', default: false },
+    seconds: { type: 'string' },
+    events: { type: 'string' },
+    bytes: { type: 'string' },
+  });
+  const [guest, file] = positionals;
+  if (guest === undefined || file === undefined || positionals.length > 2)
+    throw usageError('name a guest and a file', 'record');
+  const limit = (name: string, text: string | undefined) =>
+    text === undefined ? undefined : wholeNumber('record', name, text, 1, Number.MAX_SAFE_INTEGER);
+  const url = daemonUrl('record', values.url);
+  const rest = connectRest(url);
+  const path = `/v1/guests/${encodeURIComponent(guest)}/recordings`;
+  // Before anything is asked of the daemon: a file that cannot be written is no reason to slow a guest.
+  const output = createWriteStream(file);
+  await new Promise((resolve, reject) => {
+    output.once('open', resolve);
+    output.once('error', (error) =>
+      reject(
+        new CliError(EXIT.data, `${file}: ${error.message}`, 'name a file that can be written'),
+      ),
+    );
+  });
+  const started = (await rest.send('POST', path, {
+    ordered: !values.unordered,
+    secondsMax: limit('--seconds', values.seconds),
+    eventsMax: limit('--events', values.events),
+    bytesMax: limit('--bytes', values.bytes),
+  })) as RecordingFacts;
+  complain(`recording ${guest} as number ${started.id}; Ctrl-C ends it`);
+  for (const note of started.notes) complain(note);
+  const ended = await untilEnded(rest, path, started.id);
+  await download(url, `${path}/${ended.id}`, output);
+  await rest.send('DELETE', `${path}/${ended.id}`);
+  if (values.json) printJson({ file, ...ended });
+  else print(summary(file, ended));
+  return EXIT.ok;
+}
+
+/** Looks at it now and then; on a signal ends it. */
+async function untilEnded(rest: Rest, path: string, id: string): Promise<RecordingFacts> {
+  const stop = new AbortController();
+  const onSignal = (): void => stop.abort();
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(signal, onSignal);
+  try {
+    for (;;) {
+      await sleep(LOOK_MILLIS, undefined, { signal: stop.signal }).catch(() => undefined);
+      if (stop.signal.aborted) {
+        clearLine();
+        return (await rest.send('PATCH', `${path}/${id}`, { state: 'ended' })) as RecordingFacts;
+      }
+      const { recordings } = (await rest.send('GET', path)) as { recordings: RecordingFacts[] };
+      const facts = recordings.find((one) => one.id === id);
+      if (facts === undefined)
+        throw new CliError(EXIT.data, `recording ${id} was deleted`, 'start it again');
+      showProgress(facts);
+      if (facts.state === 'ended') return facts;
+    }
+  } finally {
+    for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.off(signal, onSignal);
+  }
+}
+
+function showProgress({ events, bytes, lost, state }: RecordingFacts): void {
+  if (!process.stderr.isTTY) return;
+  clearLine();
+  if (state === 'ended') return;
+  const loss = lost === 0 ? '' : `, ${grouped(lost)} lost`;
+  process.stderr.write(`${grouped(events)} events, ${grouped(bytes)} bytes${loss}`);
+}
+
+function clearLine(): void {
+  if (!process.stderr.isTTY) return;
+  process.stderr.clearLine(0);
+  process.stderr.cursorTo(0);
+}
+
+function summary(file: string, { events, bytes, end, notes, tableHash }: RecordingFacts): string {
+  const hash = tableHash ? 'with' : 'without';
+  return [
+    `${file}: ${grouped(events)} events, ${grouped(bytes)} bytes, ${hash} a hash of the table at the end`,
+    `ended: ${end}`,
+    ...notes,
+    `replay it with "hptd replay ${file}"`,
+  ].join('\n');
+}
