@@ -16,6 +16,8 @@ import { replay } from './commands/replay.ts';
 import { serve } from './commands/serve.ts';
 import { dump, load } from './commands/table-stream.ts';
 import { token } from './commands/token.ts';
+import { stats } from './commands/stats.ts';
+import { top } from './commands/top.ts';
 import { EXIT, explainError, usageError } from './errors.ts';
 import { complain, paint, print } from './output.ts';
 import { unknownWord } from './suggest.ts';

@@ -1,26 +1,50 @@
-/** A resource that is a file: its bytes into a stream as they come. Errors as those of rest.ts. */
+/** Resources that are no JSON: a file, whose bytes go into a stream as they come, and text. Errors as those of rest.ts. */
 import { request as httpRequest } from 'node:http';
 import type { IncomingMessage } from 'node:http';
 import { request as httpsRequest } from 'node:https';
 import { pipeline } from 'node:stream/promises';
 import type { Writable } from 'node:stream';
 import { daemonAddress } from './address.ts';
+import type { RestOptions } from './rest.ts';
 import { collect, problemOf, unavailable } from './problems.ts';
 
 /** Ends `output`. `path` starts with a slash. */
-export async function download(daemon: string, path: string, output: Writable): Promise<void> {
-  const response = await responseTo(daemon, path);
+export async function download(
+  daemon: string,
+  path: string,
+  output: Writable,
+  options: RestOptions = {},
+): Promise<void> {
+  const response = await responseTo(daemon, path, options);
   const status = response.statusCode ?? 0;
   if (status !== 200) throw problemOf(status, await collect(response));
   await pipeline(response, output);
 }
 
-function responseTo(daemon: string, path: string): Promise<IncomingMessage> {
+/** A resource that is text. */
+export async function fetchText(
+  daemon: string,
+  path: string,
+  options: RestOptions = {},
+): Promise<string> {
+  const response = await responseTo(daemon, path, options);
+  const text = await collect(response);
+  if (response.statusCode !== 200) throw problemOf(response.statusCode ?? 0, text);
+  return text;
+}
+
+function responseTo(
+  daemon: string,
+  path: string,
+  { token }: RestOptions,
+): Promise<IncomingMessage> {
   const { origin, socketPath } = daemonAddress(daemon);
   const start = origin.protocol === 'https:' ? httpsRequest : httpRequest;
   return new Promise((resolve, reject) => {
-    const options = socketPath === undefined ? {} : { socketPath };
-    const request = start(new URL(path, origin), options);
+    const request = start(new URL(path, origin), {
+      ...(socketPath === undefined ? {} : { socketPath }),
+      headers: token === undefined ? {} : { authorization: `Bearer ${token}` },
+    });
     request.on('error', (error) => reject(unavailable(daemon, error)));
     request.on('response', resolve);
     request.end();

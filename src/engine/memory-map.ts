@@ -169,6 +169,14 @@ export const RULE_DETAILS: u32 = 9;
 export const JOURNAL: usize = 512;
 export const JOURNAL_BYTES: usize = 512;
 
+/** u64 counters of answers, by hcall and status: answer-counts.ts. */
+export const COUNT_ANSWERS: usize = 1024;
+/** Written by processor.ts of src/processors after each run: f64, RUN_BUCKETS counts and a sum. */
+export const RUN_MICROS: usize = 3328;
+export const RUN_RECORDS: usize = 3584;
+/** Bucket i holds values of at most 2^i; the last, all that are greater. */
+export const RUN_BUCKETS: u32 = 18;
+
 // --- Streams -----------------------------------------------------------------------------------------------
 export const STREAMS: usize = 0x60000;
 export const STREAMS_MAX: u32 = 128;

@@ -19,6 +19,7 @@
  * every processor has come out of `run` once. An hcall that a dead processor was in the middle of is finished
  * all the same, because nothing else may be executed before it.
  */
+import { countAnswer } from './answer-counts';
 import { execute } from './dispatch';
 import { enterGate, gateIsClosed, leaveGate, stepAside } from './gate';
 import {
@@ -272,6 +273,7 @@ function runRecord(record: usize, head: u32, place: u32): void {
   else status = execute(recordOpcode(head), recordWords(head), record + RECORD_HEADER_BYTES, results);
   if (explain) addExplanation(results);
   yieldPoint(AT_ANSWER);
+  countAnswer(recordOpcode(head), status);
   const words = resultWords;
   store<u64>(answer, <u64>(<u32>status & 0xffff | words << 16) | <u64>load<u32>(record, 4) << 32);
   itemEnd += <u32>RECORD_HEADER_BYTES + words * 8;

@@ -4,7 +4,18 @@
  */
 import type { GuestConfig } from '../../schemas/guests.ts';
 import type { MemoryMap } from '../rings/engine.ts';
-import type { GuestSlot, ProcessorCounters, ResizeProgress } from './types.ts';
+import { OPERATIONS } from '../../schemas/operations.ts';
+import { STATUSES } from '../../schemas/statuses.ts';
+import type { StatusName } from '../../schemas/statuses.ts';
+import { openRunCounts } from '../processors/run-counts.ts';
+import type { Engine } from '../rings/engine.ts';
+import type {
+  AnswerCount,
+  GuestSlot,
+  ProcessorCounters,
+  ResizeProgress,
+  RunTotals,
+} from './types.ts';
 
 export function memslotsOf({ buffer }: WebAssembly.Memory, map: MemoryMap): GuestSlot[] {
   const slots: GuestSlot[] = [];
@@ -71,4 +82,67 @@ export function* oddPagesOf(
       if (state !== atBirth) yield { gpa, state };
     }
   }
+}
+
+/** Which answers are counted where in a processor's block; those of control records are one kind. */
+export type AnswerPlaces = readonly {
+  readonly hcall: string;
+  readonly status: StatusName;
+  readonly at: number;
+}[];
+
+/** Asked of the engine, whose matter it is. */
+export function answerPlacesOf({ calls }: Engine): AnswerPlaces {
+  const hcalls = OPERATIONS.filter(({ kind }) => kind === 'hcall');
+  return hcalls.flatMap(({ name, opcode, statuses }) =>
+    [...new Set<StatusName>([...statuses, 'H_FUNCTION', 'H_HARDWARE'])].map((status) => ({
+      hcall: name,
+      status,
+      at: calls.answerPlace(opcode, STATUSES[status]),
+    })),
+  );
+}
+
+/** What was answered, summed over the processors; answers that never were are left out. */
+export function answersOf(
+  { buffer }: WebAssembly.Memory,
+  map: MemoryMap,
+  places: AnswerPlaces,
+  processors: number,
+): AnswerCount[] {
+  const blocks = Array.from(
+    { length: processors },
+    (_, processor) =>
+      new Uint32Array(
+        buffer,
+        map.PROCESSORS + map.PROCESSOR_BYTES * processor,
+        map.PROCESSOR_BYTES >> 2,
+      ),
+  );
+  const counts: AnswerCount[] = [];
+  for (const { hcall, status, at } of places) {
+    let count = 0;
+    for (const block of blocks) count += block[at >> 2]! + 2 ** 32 * block[(at >> 2) + 1]!;
+    if (count > 0) counts.push({ hcall, status, count });
+  }
+  return counts;
+}
+
+/** The processors' histograms, added up. */
+export function runsOf(
+  { buffer }: WebAssembly.Memory,
+  map: MemoryMap,
+  processors: number,
+): RunTotals {
+  const totals = { micros: noRuns(map), records: noRuns(map) };
+  for (let processor = 0; processor < processors; processor++) {
+    const { micros, records } = openRunCounts(buffer, map, processor);
+    micros.forEach((value, i) => (totals.micros[i]! += value));
+    records.forEach((value, i) => (totals.records[i]! += value));
+  }
+  return totals;
+}
+
+function noRuns({ RUN_BUCKETS }: MemoryMap): number[] {
+  return Array<number>(RUN_BUCKETS + 1).fill(0);
 }

@@ -7,7 +7,7 @@
  * happened. Nothing here looks into a frame.
  */
 import type { RecordedStream, StreamTap } from './recording/recorded-guest.ts';
-import type { GuestStream, StreamEnd, StreamListener } from './types.ts';
+import type { GuestStream, RingFill, StreamEnd, StreamListener } from './types.ts';
 import type { MemoryMap } from '../rings/engine.ts';
 import type { Pool, Processor } from '../processors/pool.ts';
 import {
@@ -19,6 +19,7 @@ import {
   roomMade,
 } from '../processors/pool.ts';
 import {
+  bytesWaiting,
   dropCompletions,
   openCompletionRing,
   showItems,
@@ -55,6 +56,7 @@ export interface OwnedStream extends GuestStream, RecordedStream {
   finish(end: StreamEnd): Promise<void>;
   /** Ends the stream at once, whatever is in flight. */
   cutOff(end: StreamEnd): void;
+  fill(): RingFill;
   /** Makes the processor look at what was submitted. */
   wake(): void;
 }
@@ -103,6 +105,10 @@ export function openGuestStream(site: StreamSite, listener: StreamListener): Own
       state.end ??= { kind: 'malformed', reason };
       beginEnd(state);
     },
+    fill: () => ({
+      submittedBytes: bytesInFlight(submission),
+      answerBytes: bytesWaiting(state.completion),
+    }),
     wake() {
       ringProcessor(site.pool, site.processor, number);
     },

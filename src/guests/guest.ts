@@ -23,7 +23,8 @@ import { endProblem, openCaller } from './caller.ts';
 import type { Caller } from './caller.ts';
 import { openGuestStream } from './guest-stream.ts';
 import type { OwnedStream } from './guest-stream.ts';
-import { countersOf, memslotsOf, resizeOf } from './facts.ts';
+import { answersOf, countersOf, memslotsOf, resizeOf, runsOf } from './facts.ts';
+import type { AnswerPlaces } from './facts.ts';
 import {
   beginHcalls,
   beginLife,
@@ -37,7 +38,7 @@ import type { Life } from './life.ts';
 import type { RecordedGuest } from './recording/recorded-guest.ts';
 import { openRecordings } from './recording/recordings.ts';
 import type { OwnedRecordings } from './recording/recordings.ts';
-import type { Guest, Role, StreamEnd, StreamListener } from './types.ts';
+import type { Guest, RingFill, Role, StreamEnd, StreamListener } from './types.ts';
 
 /** Records unanswered up to which a processor is as good as idle: some microseconds of its time. */
 const LITTLE_RECORDS = 64;
@@ -52,6 +53,7 @@ export interface GuestSite {
   readonly memory: WebAssembly.Memory;
   readonly map: Engine['map'];
   readonly pool: Pool;
+  readonly answerPlaces: AnswerPlaces;
 }
 
 /** What the registry may do with a guest beside the transports. */
@@ -100,6 +102,7 @@ export function openGuest(site: GuestSite): OwnedGuest {
     recorded: recordedGuest(site, () => state),
     end: undefined,
   };
+  const processors = site.pool.processors.length;
   const recordings = openRecordings(state.recorded);
   return {
     name: site.name,
@@ -109,7 +112,10 @@ export function openGuest(site: GuestSite): OwnedGuest {
     status: () => statusOf(state),
     recordings,
     memslots: () => memslotsOf(site.memory, site.map),
-    counters: () => countersOf(site.memory, site.map, site.pool.processors.length),
+    counters: () => countersOf(site.memory, site.map, processors),
+    answers: () => answersOf(site.memory, site.map, site.answerPlaces, processors),
+    runs: () => runsOf(site.memory, site.map, processors),
+    ringFill: () => ringFillOf(state),
     resize: () => resizeOf(site.memory, site.map),
     allPassed: () => allPassed(state),
     begin: (first) => beginLife(state.life, first),
@@ -176,6 +182,16 @@ async function withOwnStream<T>(state: State, work: (caller: Caller) => Promise<
   } finally {
     caller.stream.close();
   }
+}
+
+function ringFillOf(state: State): RingFill {
+  let [submittedBytes, answerBytes] = [0, 0];
+  for (const stream of openStreams(state)) {
+    const fill = stream.fill();
+    submittedBytes += fill.submittedBytes;
+    answerBytes += fill.answerBytes;
+  }
+  return { submittedBytes, answerBytes };
 }
 
 function orderOf({ words, site: { map } }: State): number {

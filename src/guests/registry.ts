@@ -10,6 +10,8 @@ import { findStuck } from '../processors/stuck.ts';
 import type { Pool } from '../processors/pool.ts';
 import { compileEngine, guestMemory, openEngine } from '../rings/engine.ts';
 import { releaseDeadMemory } from '../rings/release.ts';
+import { answerPlacesOf } from './facts.ts';
+import type { AnswerPlaces } from './facts.ts';
 import { openGuest } from './guest.ts';
 import type { OwnedGuest } from './guest.ts';
 import { layOut } from './layout.ts';
@@ -34,6 +36,8 @@ interface Registry {
   readonly byName: Map<string, OwnedGuest>;
   readonly removals: Map<string, Promise<void>>;
   closing: Promise<void> | undefined;
+  /** The same for all guests: known from the first on. */
+  answerPlaces: AnswerPlaces | undefined;
 }
 
 export async function openGuests({ processors, log }: GuestsOptions): Promise<Guests> {
@@ -51,6 +55,7 @@ export function guestsOn(pool: Pool, module: WebAssembly.Module, log: Logger): G
     byNumber: [],
     removals: new Map(),
     closing: undefined,
+    answerPlaces: undefined,
   };
   pool.onSuccession = ({ index }, error) => {
     log.error({ err: error, processor: index }, 'a processor died: its successor goes on');
@@ -70,6 +75,13 @@ export function guestsOn(pool: Pool, module: WebAssembly.Module, log: Logger): G
     create: async (name, config) => create(registry, name, config),
     get: (name) => byName.get(name),
     list: () => [...byName.values()],
+    processors: () =>
+      pool.processors.map(({ index, alive, streams, deaths }) => ({
+        index,
+        alive,
+        streams,
+        deaths,
+      })),
     remove: (name) => remove(registry, name),
     close: () => {
       clearInterval(watch);
@@ -96,7 +108,10 @@ function create(registry: Registry, name: string, config: GuestConfig): Guest {
   const memory = memoryFor(name);
   const engine = openEngine(registry.module, memory);
   layOut(config, engine, memory.buffer.byteLength);
-  const guest = openGuest({ name, number, config, memory, map: engine.map, pool: registry.pool });
+  const { pool } = registry;
+  registry.answerPlaces ??= answerPlacesOf(engine);
+  const { answerPlaces } = registry;
+  const guest = openGuest({ name, number, config, memory, map: engine.map, pool, answerPlaces });
   registry.byName.set(name, guest);
   registry.byNumber[number] = guest;
   guest.begin(config.state);

@@ -3,6 +3,7 @@
  */
 import type { AnswerRecord, RequestRecord } from '../../schemas/records.ts';
 import type { AskedState, GuestState } from '../../schemas/guest-states.ts';
+import type { StatusName } from '../../schemas/statuses.ts';
 import type { GuestConfig } from '../../schemas/guests.ts';
 import type { Recordings } from './recording/recordings.ts';
 
@@ -61,6 +62,33 @@ export interface ProcessorCounters {
   readonly tlbsyncs: number;
 }
 
+export interface AnswerCount {
+  readonly hcall: string;
+  readonly status: StatusName;
+  readonly count: number;
+}
+
+/** Bucket i: runs of at most 2^i microseconds, or records; the last bucket: longer ones; behind it the sum. */
+export interface RunTotals {
+  readonly micros: readonly number[];
+  readonly records: readonly number[];
+}
+
+/** What lies in the rings of a guest's streams now. */
+export interface RingFill {
+  /** Frames that are not executed, with their overheads; the most a stream may have is CREDIT_BYTES. */
+  readonly submittedBytes: number;
+  /** Answers that the sockets have not taken. */
+  readonly answerBytes: number;
+}
+
+export interface ProcessorStatus {
+  readonly index: number;
+  readonly alive: boolean;
+  readonly streams: number;
+  readonly deaths: number;
+}
+
 export interface Guest {
   readonly name: string;
   readonly config: GuestConfig;
@@ -79,6 +107,10 @@ export interface Guest {
   counters(): ProcessorCounters[];
   /** Resolves when no hcall is executed any more that had begun before the call. */
   allPassed(): Promise<void>;
+  /** hcalls that were answered; control records are not among them. */
+  answers(): AnswerCount[];
+  runs(): RunTotals;
+  ringFill(): RingFill;
   readonly recordings: Recordings;
   openStream(role: Role, listener: StreamListener): GuestStream;
   /** Throws the problem with which `openStream` would refuse now. */
@@ -94,6 +126,7 @@ export interface Guests {
   create(name: string, config: GuestConfig): Promise<Guest>;
   get(name: string): Guest | undefined;
   list(): Guest[];
+  processors(): ProcessorStatus[];
   /** Answers what is in flight, ends the guest's streams with `deleted`, frees its memory. */
   remove(name: string): Promise<void>;
   /** Answers what is in flight, ends every stream with `shutdown`, stops the processors. */

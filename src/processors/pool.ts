@@ -37,6 +37,8 @@ export interface Processor {
   /** Streams pinned to it, of all guests. */
   streams: number;
   livesLost: number;
+  /** Threads of it that died. */
+  deaths: number;
 }
 
 export interface Pool {
@@ -65,7 +67,7 @@ export async function startPool(module: WebAssembly.Module, count: number): Prom
       mainBell,
       inheritance: inheritanceOf(estate),
     });
-    return { index, bell, estate, worker, alive: true, streams: 0, livesLost: 0 };
+    return { index, bell, estate, worker, alive: true, streams: 0, livesLost: 0, deaths: 0 };
   });
   try {
     await Promise.all(
@@ -109,6 +111,7 @@ function watch(pool: Pool, processor: Processor): void {
     if (!processor.alive) return;
     freeTurns(processor.estate, processor.index);
     processor.livesLost++;
+    processor.deaths++;
     if (processor.livesLost <= LIVES_LOST_MAX) return succeed(pool, processor, error);
     processor.alive = false;
     pool.onDeath(processor, error);

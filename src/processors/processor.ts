@@ -21,6 +21,8 @@ import {
   sleepUntilRing,
   takeNews,
 } from '../rings/wakeups.ts';
+import { noteRun, openRunCounts } from './run-counts.ts';
+import type { RunCounts } from './run-counts.ts';
 import { endTurn, openTurn, takeTurn } from './turn.ts';
 import type { Turn } from './turn.ts';
 import type { FromProcessor, ProcessorBirth, ToProcessor } from './messages.ts';
@@ -28,12 +30,15 @@ import type { FromProcessor, ProcessorBirth, ToProcessor } from './messages.ts';
 /** Records run before looking at the bell again: alone, and when other streams wait. */
 const QUANTUM_ALONE = 2048;
 const QUANTUM_SHARED = 256;
+/** Of what a run answers: how many records it executed. */
+const EXECUTED = 0xff_ffff;
 
 interface AttachedGuest {
   readonly number: number;
   readonly engine: Engine;
   readonly buffer: SharedArrayBuffer;
   readonly turn: Turn;
+  readonly runs: RunCounts;
   background: boolean;
 }
 
@@ -147,7 +152,9 @@ function runStream(stream: AttachedStream, quantum: number): void {
   stream.headSeen = Atomics.load(block, stream.completionHead);
   const tail = Atomics.load(block, stream.completionTail);
   const inTurn = takeTurn(guest.turn, index);
+  const begun = performance.now();
   const outcome = calls.run(stream.slot, quantum);
+  noteRun(guest.runs, outcome & EXECUTED, performance.now() - begun);
   if (inTurn) endTurn(guest.turn);
   if (Atomics.load(block, stream.completionTail) !== tail) ringFor(mainBell, stream.number);
   if ((outcome & map.RUN_BACKGROUND) !== 0) guest.background = true;
@@ -224,7 +231,8 @@ function attachGuest(number: number, memory: WebAssembly.Memory): void {
   engine.calls.beProcessor(index);
   engine.calls.recover();
   const turn = openTurn(memory.buffer, engine.map);
-  guests.set(number, { number, engine, buffer: memory.buffer, turn, background: false });
+  const runs = openRunCounts(memory.buffer, engine.map, index);
+  guests.set(number, { number, engine, buffer: memory.buffer, turn, runs, background: false });
 }
 
 function detachGuest(number: number): void {

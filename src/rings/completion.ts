@@ -90,6 +90,11 @@ export function showItems(
   return item;
 }
 
+/** Bytes that wait in the ring, headers of items and what is skipped included. */
+export function bytesWaiting({ memory: { block, at }, head }: CompletionRing): number {
+  return (Atomics.load(block, at.completionTail) - head) >>> 0;
+}
+
 /** Throws away what waits in the ring, for a stream that nobody listens to. */
 export function dropCompletions(ring: CompletionRing): void {
   giveBack(ring, Atomics.load(ring.memory.block, ring.memory.at.completionTail));

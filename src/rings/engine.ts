@@ -45,6 +45,9 @@ const MAP_NAMES = [
   'COUNT_TLBIE',
   'COUNT_TLBSYNC',
   'JOURNAL',
+  'RUN_MICROS',
+  'RUN_RECORDS',
+  'RUN_BUCKETS',
   'TABLE_BASE',
   'MODE',
   'TABLE_ORDER',
@@ -104,6 +107,8 @@ export interface EngineCalls {
   recover(): void;
   /** 1 + the stream that the predecessor was in the middle of, to be run first; 0: none. */
   interruptedStream(): number;
+  /** Where in a processor's block the counter of such an answer is. */
+  answerPlace(opcode: number, status: number): number;
   /** One bounded slice of resize preparation; 1 while more is to be done. */
   backgroundSlice(): number;
 }

@@ -23,6 +23,7 @@ import { hostRoutes } from './http-host.ts';
 import { htabRoutes } from './http-htab.ts';
 import { memoryRoutes } from './http-memory.ts';
 import { memslotRoutes } from './http-memslots.ts';
+import { metricsRoutes } from './http-metrics.ts';
 import { recordingRoutes } from './http-recordings.ts';
 import { resizeRoutes } from './http-resize.ts';
 import { tableRoutes } from './http-table.ts';
@@ -48,6 +49,7 @@ export async function httpRoutes(app: FastifyInstance, options: HttpOptions): Pr
   hostRoutes(app, guests);
   resizeRoutes(app, guests);
   recordingRoutes(app, guests);
+  metricsRoutes(app, guests);
   await app.register(async (scope) => memoryRoutes(scope, guests));
   await app.register(async (scope) => htabRoutes(scope, guests));
 }
@@ -93,6 +95,7 @@ const INDEX = {
     recording: '/v1/guests/{guest}/recordings/{id}',
     health: '/healthz',
     readiness: '/readyz',
+    metrics: '/metrics',
     problems: '/problems',
     docs: '/docs',
     openapi: '/openapi.json',

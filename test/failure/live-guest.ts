@@ -1,4 +1,5 @@
 /** A guest on a pool of real processors, whose memory the test can look at when everything is quiet. */
+import { answerPlacesOf } from '../../src/guests/facts.ts';
 import { openGuest } from '../../src/guests/guest.ts';
 import type { OwnedGuest } from '../../src/guests/guest.ts';
 import { layOut } from '../../src/guests/layout.ts';
@@ -24,7 +25,15 @@ export function openLiveGuest(pool: Pool, config: GuestConfig): LiveGuest {
   const engine = openEngine(pool.module, memory);
   layOut(config, engine, memory.buffer.byteLength);
   const { map } = engine;
-  const guest = openGuest({ name: 'live', number: 0, config, memory, map, pool });
+  const guest = openGuest({
+    name: 'live',
+    number: 0,
+    config,
+    memory,
+    map,
+    pool,
+    answerPlaces: answerPlacesOf(engine),
+  });
   guest.begin(config.state);
   const exports = engineExports();
   const words = (address: number, count: number) =>

@@ -78,6 +78,9 @@ function guestHere(on: TestGuest): Guest {
     resize: () => ({ state: 0, order: 0, zeroedBytes: 0, bytes: 0 }),
     counters: () => [],
     async allPassed() {},
+    answers: () => [],
+    runs: () => ({ micros: [0, 0], records: [0, 0] }),
+    ringFill: () => ({ submittedBytes: 0, answerBytes: 0 }),
     recordings: noRecordings(),
     checkStream() {},
     openStream: (_role, listener) => ({
@@ -198,6 +201,7 @@ async function openRest(): Promise<Target> {
     create: async (name, config) => ({ ...guest, name, config }),
     get: (name) => (name === 'g' ? guest : undefined),
     list: () => [guest],
+    processors: () => [{ index: 0, alive: true, streams: 0, deaths: 0 }],
     async remove() {},
     async close() {},
   };

@@ -37,6 +37,7 @@ export function fakeGuests(): FakeGuests {
     },
     get: (name) => byName.get(name),
     list: () => [...byName.values()],
+    processors: () => [{ index: 0, alive: true, streams: 0, deaths: 0 }],
     async remove(name) {
       byName.delete(name);
     },
@@ -62,6 +63,9 @@ function fakeGuest(fake: FakeGuests, name: string, config: GuestConfig): Guest {
         bytes: slot.bytes,
       })),
     counters: () => [],
+    answers: () => [],
+    runs: () => ({ micros: [0, 0], records: [0, 0] }),
+    ringFill: () => ({ submittedBytes: 0, answerBytes: 0 }),
     recordings: noRecordings(),
     resize: () => ({ state: 0, order: 0, zeroedBytes: 0, bytes: 0 }),
     async allPassed() {},

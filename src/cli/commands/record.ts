@@ -8,6 +8,7 @@ import {
   type Command,
   DAEMON_OPTIONS,
   DAEMON_OPTIONS_HELP,
+  daemonToken,
   daemonUrl,
   parseWords,
   wholeNumber,
@@ -47,7 +48,8 @@ async function run(words: readonly string[]): Promise<number> {
   const limit = (name: string, text: string | undefined) =>
     text === undefined ? undefined : wholeNumber('record', name, text, 1, Number.MAX_SAFE_INTEGER);
   const url = daemonUrl('record', values.url);
-  const rest = connectRest(url);
+  const token = daemonToken(values['token-file']);
+  const rest = connectRest(url, { token });
   const path = `/v1/guests/${encodeURIComponent(guest)}/recordings`;
   // Before anything is asked of the daemon: a file that cannot be written is no reason to slow a guest.
   const output = createWriteStream(file);
@@ -68,7 +70,7 @@ async function run(words: readonly string[]): Promise<number> {
   complain(`recording ${guest} as number ${started.id}; Ctrl-C ends it`);
   for (const note of started.notes) complain(note);
   const ended = await untilEnded(rest, path, started.id);
-  await download(url, `${path}/${ended.id}`, output);
+  await download(url, `${path}/${ended.id}`, output, { token });
   await rest.send('DELETE', `${path}/${ended.id}`);
   if (values.json) printJson({ file, ...ended });
   else print(summary(file, ended));
