@@ -9,7 +9,6 @@
  * SPEC: RFC 9457, "Problem Details for HTTP APIs"; `code`, `whatToDo` and `errors` are extension
  * members.
  */
-import { z } from 'zod';
 import { HTAB_PROBLEMS } from './htab-problems.ts';
 
 export interface ProblemRow {
@@ -375,34 +374,4 @@ export function shortened(text: string): string {
 /** The error to throw. */
 export function problem(code: ProblemCode, detail: string, extra?: ProblemExtra): ProblemError {
   return new ProblemError(code, detail, extra);
-}
-
-export const problemDocument = z.object({
-  type: z.string().describe('address of the explanation, relative to the daemon'),
-  title: z.string(),
-  status: z.int().min(400).max(599),
-  detail: z.string().describe('what is wrong with this very request'),
-  code: z.string().describe('stable name of the problem, for programs'),
-  instance: z.string().optional().describe('the address that was asked'),
-  whatToDo: z.string(),
-  errors: z
-    .array(z.object({ path: z.string(), message: z.string() }))
-    .optional()
-    .describe('each thing that is wrong'),
-});
-
-export type ProblemDocument = z.output<typeof problemDocument>;
-
-/** The document that a client gets. */
-export function renderProblem(error: ProblemError, instance?: string): ProblemDocument {
-  return {
-    type: `/problems/${error.code}`,
-    title: error.title,
-    status: error.status,
-    detail: error.detail,
-    code: error.code,
-    ...(instance === undefined ? {} : { instance }),
-    whatToDo: PROBLEMS[error.code].whatToDo,
-    ...(error.errors === undefined ? {} : { errors: [...error.errors] }),
-  };
 }

@@ -17,6 +17,10 @@ const opening = {
     .describe(
       'tells a guest from a later one of the same name; absent: there is no guest behind it',
     ),
+  traceId: z
+    .string()
+    .optional()
+    .describe("the stream's name in the daemon's log; that of the upgrade, if it brought one"),
 };
 
 export const binaryHello = z.object({

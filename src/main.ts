@@ -17,11 +17,13 @@ import { openLog } from './operations/log.ts';
 import { addressesOf, hostNamesOf, isLoopback, readReach, readTls } from './operations/reach.ts';
 import { closeOnSignals } from './operations/shutdown.ts';
 import { guard } from './transports/access.ts';
+import { auditAdministration } from './transports/audit.ts';
 import { countConnections } from './transports/connections.ts';
 import { httpRoutes } from './transports/http.ts';
 import { problemServerOptions } from './transports/problems.ts';
 import { guardQuotas } from './transports/quotas.ts';
 import { streamRoutes } from './transports/stream.ts';
+import { traceIdOf } from './transports/trace-id.ts';
 
 export interface Daemon {
   /** As clients take it: http://HOST:PORT, https://HOST:PORT or unix:PATH. The first of `urls`. */
@@ -49,6 +51,7 @@ export async function serve(given: z.input<typeof serveOptions>): Promise<Daemon
   const connections = countConnections(app.server, options, isTls);
   const hostNames = hostNamesOf(options);
   const guarded = guard(app, { ...options, connections, access, hostNames });
+  auditAdministration(app, { log, clientOf: (request) => guarded.clientOf(request) });
   guardQuotas(app, { ...options, guests, guard: guarded });
   await app.register(httpRoutes, { guests, isReady: () => closing === undefined });
   await app.register(streamRoutes, { guests, guard: guarded });
@@ -109,7 +112,13 @@ function openServer(options: ServeOptions, log: Logger): FastifyInstance {
     app.addHook('onResponse', async (request, reply) => {
       const millis = reply.elapsedTime;
       log.debug(
-        { method: request.method, url: request.url, status: reply.statusCode, millis },
+        {
+          method: request.method,
+          url: request.url,
+          status: reply.statusCode,
+          millis,
+          traceId: traceIdOf(request),
+        },
         'request',
       );
     });

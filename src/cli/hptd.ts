@@ -34,6 +34,8 @@ const COMMANDS: Command[] = [
   copy,
   dump,
   load,
+  stats,
+  top,
   token,
   demo,
 ];

@@ -22,6 +22,7 @@ export function watchAccess(path: string, initial: AccessList, log: Logger): Acc
   const listeners: (() => void)[] = [];
   let list = initial;
   const reload = (): void => {
+    const before = list;
     try {
       list = readAccessFile(path);
     } catch (error) {
@@ -32,7 +33,10 @@ export function watchAccess(path: string, initial: AccessList, log: Logger): Acc
       );
       return;
     }
-    log.info({ holders: list.byName.size }, 'the access file was read again');
+    log.info(
+      { audit: true, holders: list.byName.size, ...changes(before, list) },
+      'the access file was read again',
+    );
     for (const listener of listeners) listener();
   };
   // By looking: a file that is replaced, as editors and `hptd token` do it, is lost to a watch on the old one.
@@ -53,5 +57,22 @@ export function watchAccess(path: string, initial: AccessList, log: Logger): Acc
     reload,
     onChange: (listener) => void listeners.push(listener),
     close: () => unwatchFile(path, reload),
+  };
+}
+
+/** Names of holders who came, who went, and whose token, certificate, scopes or time are other ones. */
+function changes(before: AccessList, now: AccessList) {
+  const names = [...now.byName.keys()];
+  const text = (holder: Holder | undefined): string =>
+    JSON.stringify(holder, (key, value: unknown) =>
+      key === 'digest' ? holder?.digest?.toString('hex') : value,
+    );
+  return {
+    added: names.filter((name) => !before.byName.has(name)),
+    removed: [...before.byName.keys()].filter((name) => !now.byName.has(name)),
+    changed: names.filter(
+      (name) =>
+        before.byName.has(name) && text(before.byName.get(name)) !== text(now.byName.get(name)),
+    ),
   };
 }

@@ -12,7 +12,9 @@ import { STATUS_CODES } from 'node:http';
 import type { Socket } from 'node:net';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { BODY_BYTES_MAX, HEADER_BYTES_MAX } from '../../schemas/limits.ts';
-import { ProblemError, problem, renderProblem, shortened } from '../../schemas/problems.ts';
+import { renderProblem } from '../../schemas/problem-document.ts';
+import { ProblemError, problem, shortened } from '../../schemas/problems.ts';
+import { traceIdOf } from './trace-id.ts';
 
 const MEDIA_TYPE = 'application/problem+json; charset=utf-8';
 
@@ -61,7 +63,10 @@ export function answerProblems(app: FastifyInstance): void {
   const routes = methodsByRoute(app);
   app.setErrorHandler((error, request, reply) => {
     const known = asProblem(error);
-    if (known.status >= 500) request.log.error({ err: error, code: known.code }, known.detail);
+    if (known.status >= 500) {
+      const traceId = traceIdOf(request);
+      request.log.error({ err: error, code: known.code, traceId }, known.detail);
+    }
     return sendProblem(known, request, reply);
   });
   app.setNotFoundHandler((request, reply) =>
@@ -78,7 +83,7 @@ export function sendProblem(
   return reply
     .code(error.status)
     .type(MEDIA_TYPE)
-    .send(JSON.stringify(renderProblem(error, request.url)));
+    .send(JSON.stringify(renderProblem(error, request.url, traceIdOf(request))));
 }
 
 /**

@@ -15,6 +15,7 @@ import type { Guest, Guests, Role, StreamEnd } from '../guests/types.ts';
 import { openBinaryStream } from './stream-binary.ts';
 import { openJsonStream } from './stream-json.ts';
 import type { Guard } from './access.ts';
+import { traceIdOf } from './trace-id.ts';
 import type { Peer, PeerStream } from './stream-peer.ts';
 
 export interface StreamRouteOptions {
@@ -49,7 +50,7 @@ export async function streamRoutes(
     options: SERVER_OPTIONS,
     // ws closes the socket itself, with the code that fits (1009, 1002, 1007).
     errorHandler: (error, _socket, request) =>
-      request.log.debug({ err: error }, 'a stream broke its protocol'),
+      request.log.debug({ err: error, traceId: traceIdOf(request) }, 'a stream broke its protocol'),
     preClose(done) {
       for (const client of app.websocketServer.clients) client.close(1012, 'the daemon shuts down');
       app.websocketServer.close();
@@ -118,25 +119,30 @@ function openPeer(
   request: FastifyRequest<StreamRoute>,
 ): void {
   const { socket } = peer;
+  const traceId = traceIdOf(request);
+  const { guest: name } = request.params;
   let stream: PeerStream;
   try {
     const guest = guestOf(guests, request);
     const open = socket.protocol === JSON_STREAM_PROTOCOL ? openJsonStream : openBinaryStream;
     stream = open(guest, roleOf(request), socket, (end) => closeFor(socket, end));
-    socket.send(JSON.stringify(stream.hello));
+    socket.send(JSON.stringify({ ...stream.hello, traceId }));
   } catch (error) {
     // The last stream, or the guest, was taken between the check and the upgrade.
     const known = error instanceof ProblemError ? error : undefined;
-    if (known === undefined) request.log.error({ err: error }, 'a stream could not be opened');
+    if (known === undefined)
+      request.log.error({ err: error, traceId }, 'a stream could not be opened');
     return socket.close(known === undefined ? 1011 : 1013, known?.detail ?? 'internal');
   }
   peers.add(peer);
+  request.log.debug({ guest: name, traceId }, 'a stream was opened');
   socket.on('message', (data: Buffer, isBinary) => stream.onMessage(data, isBinary));
   socket.on('pong', () => {
     peer.answersPings = true;
   });
   request.raw.socket.on('drain', () => stream.onDrain());
-  socket.on('close', () => {
+  socket.on('close', (code) => {
+    request.log.debug({ guest: name, traceId, code }, 'a stream was closed');
     peers.delete(peer);
     stream.onClose();
   });

@@ -45,7 +45,7 @@ async function openDaemon(context: TestContext, processors = 2) {
         .trimEnd()
         .split('\n')
         .map((line) => JSON.parse(line) as Json);
-      const result = await replayPlan(daemon.url, await loadPlan(file));
+      const result = await replayPlan({ url: daemon.url }, await loadPlan(file));
       return { facts, lines, result };
     },
   };

@@ -16,12 +16,8 @@ import {
 import { FLAGS, flagsWord, type FlagName } from '../../schemas/flags.ts';
 import { BATCH_HCALLS_MAX } from '../../schemas/limits.ts';
 import { OPERATIONS, type Operation } from '../../schemas/operations.ts';
-import {
-  ProblemError,
-  renderProblem,
-  type ProblemCode,
-  type ProblemPart,
-} from '../../schemas/problems.ts';
+import { renderProblem } from '../../schemas/problem-document.ts';
+import { ProblemError, type ProblemCode, type ProblemPart } from '../../schemas/problems.ts';
 import { encodeRequests } from '../../schemas/records.ts';
 import { hex } from '../../schemas/words.ts';
 // Its HPTD_SEED is printed, and taken from the environment.

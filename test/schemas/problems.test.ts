@@ -4,14 +4,13 @@
  */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { problemDocument, renderProblem } from '../../schemas/problem-document.ts';
 import {
   PROBLEMS,
   PROBLEM_CODES,
   ProblemError,
   isProblemCode,
   problem,
-  problemDocument,
-  renderProblem,
 } from '../../schemas/problems.ts';
 
 test('every row has a kebab-case code, an error status and its sentences', () => {

@@ -6,12 +6,8 @@ import assert from 'node:assert/strict';
 import { after, before, beforeEach, test } from 'node:test';
 import { BATCH_HCALLS_MAX, BODY_BYTES_MAX } from '../../schemas/limits.ts';
 import { OPERATIONS } from '../../schemas/operations.ts';
-import {
-  PROBLEM_CODES,
-  problem,
-  problemDocument,
-  type ProblemPart,
-} from '../../schemas/problems.ts';
+import { problemDocument } from '../../schemas/problem-document.ts';
+import { PROBLEM_CODES, problem, type ProblemPart } from '../../schemas/problems.ts';
 import { STATUSES } from '../../schemas/statuses.ts';
 import { openHttp, type Http, type Reply } from './http-support.ts';
 

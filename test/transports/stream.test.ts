@@ -18,7 +18,8 @@ const PER_FRAME = Math.floor(FRAME_BYTES_MAX / 24);
 
 test('the hello says who answers, and what the limits are', async () => {
   const { hello, socket } = await connect(daemon.address('g', '?role=host'));
-  const { processor, version, createdAt, ...rest } = hello;
+  const { processor, version, createdAt, traceId, ...rest } = hello;
+  assert.match(String(traceId), /^[0-9a-f]{32}$/);
   assert.deepEqual(rest, {
     type: 'hello',
     protocol: 'hptd.v1',
