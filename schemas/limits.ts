@@ -100,7 +100,7 @@ export const TLS_HANDSHAKE_MILLIS = 5_000;
 
 /** Recordings that a guest keeps, one of them going on: their files lie in memory until they are deleted. */
 export const RECORDINGS_PER_GUEST_MAX = 4;
-/** A recording's file, compressed. Some 20 bytes an event: all of RECORDING_EVENTS_MAX fits seldom. */
+/** A recording's file, compressed: from 3 bytes an event (a boot, most of it read back) up to some dozens. */
 export const RECORDING_BYTES_MAX = 256 * 1024 * 1024;
 export const RECORDING_EVENTS_MAX = 20_000_000;
 /** A recording that somebody forgot ends by itself. */

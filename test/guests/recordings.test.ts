@@ -117,6 +117,29 @@ test('a guest that is paused stays so, and one that is recorded can be paused', 
   assert.equal((await guest.run(reads(1))).length, 1);
 });
 
+test('a processor that dies in its turn holds nobody up, and the recording says so', async (context) => {
+  const pool = await startPool(module, 2);
+  const guests = guestsOn(pool, module, pino({ level: 'silent' }));
+  context.after(() => guests.close());
+  const guest = await guests.create('g', config());
+  const { id } = await guest.recordings.start(defaults);
+  const busy = Promise.all(
+    Array.from({ length: 4 }, async () => {
+      for (let i = 0; i < 40; i++) await guest.run(reads(200));
+    }),
+  );
+  for (const { worker } of pool.processors) {
+    await guest.run(reads(1));
+    await worker.terminate();
+  }
+  await busy;
+  const facts = await guest.recordings.end(id);
+  assert.equal(facts.ordered, false);
+  assert.match(facts.notes.join(), /processor 0 died/);
+  assert.equal(facts.events, 4 * 40 * 200 + 2 + 1);
+  assert.equal(linesOf(guest, id)[0]!['ordered'], false);
+});
+
 test('items are put into the order of their stamps, over the end of 24 bits', () => {
   const seen: string[] = [];
   const merge = openMerge<string>(0xff_fffe, (item) => seen.push(item));
