@@ -7,7 +7,10 @@ import { CHAIN_LENGTHS, PAGE_SIZES } from './controls.ts';
 import { guestState } from './guest-states.ts';
 import { SLOT_SEARCHES } from './guests.ts';
 import { OPERATIONS, type Operation } from './operations.ts';
-import { PROBLEM_CODES, problemDocument } from './problems.ts';
+import { problemDocument } from './problem-document.ts';
+import { PROBLEM_CODES } from './problems.ts';
+import { RECORDING_ENDS } from './recordings.ts';
+import type { RecordingEnd } from './recordings.ts';
 import { PAGE_FAULT_OUTCOMES, RESIZE_STATES, WALK_OUTCOMES } from './resources.ts';
 
 /** A 64-bit word as the daemon writes it. */
@@ -39,6 +42,22 @@ const guest = z.object({
   streams: count.describe('open streams of clients'),
   createdAt: z.iso.datetime(),
   links: z.record(z.string(), path).describe('where to go on'),
+});
+
+const recording = z.object({
+  id: z.string(),
+  state: z.enum(['recording', 'ending', 'ended']),
+  startedAt: z.iso.datetime(),
+  ordered: z.boolean().describe('are the lines in the order of what happened?'),
+  notes: z.array(z.string()).describe('what it costs the guest, or lacks'),
+  events: count,
+  lost: count.describe('records executed that are not in the file because of a limit'),
+  bytes: count.describe('of the file, compressed'),
+  end: z
+    .enum(Object.keys(RECORDING_ENDS) as [RecordingEnd])
+    .nullable()
+    .describe('why it ended'),
+  tableHash: z.boolean().describe('does the file end with a hash of the table?'),
 });
 
 const explanation = z.object({
@@ -211,6 +230,8 @@ export const ANSWERS = {
   Hash: z.object({ order: count, fnv1a64: hexWord, validEntries: count }),
   Memslot: slot,
   MemslotList: z.object({ memslots: z.array(slot) }),
+  Recording: recording,
+  RecordingList: z.object({ recordings: z.array(recording) }),
   PageAway: page('away'),
   PageReadOnly: page('read-only'),
   PageWritable: page('writable'),

@@ -8,6 +8,7 @@ import { guestPatch } from './guest-states.ts';
 import { guestConfig } from './guests.ts';
 import { BATCH_HCALLS_MAX } from './limits.ts';
 import { HCALLS } from './operations.ts';
+import { recordingBody, recordingPatch } from './recordings.ts';
 import type { ProblemCode } from './problems.ts';
 import {
   dirtyBody,
@@ -35,6 +36,8 @@ export const BODIES = {
   DirtyBody: dirtyBody,
   WalkBody: walkBody,
   ResizeBody: resizeBody,
+  RecordingBody: recordingBody,
+  RecordingPatch: recordingPatch,
 } as const satisfies Record<string, z.ZodType>;
 
 export type BodyName = keyof typeof BODIES;
@@ -74,6 +77,7 @@ export const TAGS = {
   table: 'The table, and its resize',
   memory: 'Memory slots, and the bytes behind them',
   host: 'What a host does to its guest',
+  recordings: 'Recordings of a guest, to be replayed',
   daemon: 'The daemon itself',
 } as const;
 
@@ -87,6 +91,7 @@ export const PATH_PARAMETERS: Readonly<Record<string, Omit<Parameter, 'name' | '
   number: { meaning: 'number of the memory slot', schema: z.int().min(0).max(31) },
   reader: { meaning: 'number of the table reader', schema: z.int().min(1) },
   code: { meaning: 'code of the problem', schema: z.string() },
+  id: { meaning: 'number of the recording', schema: z.string() },
 };
 
 const address = z.string().regex(/^(0x[0-9a-fA-F]{1,16}|[0-9]{1,15})$/);

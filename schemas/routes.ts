@@ -17,6 +17,7 @@ import {
 } from './route.ts';
 import { HTAB } from './routes-htab.ts';
 import { HOST, MEMORY, TABLE } from './routes-resources.ts';
+import { WATCH } from './routes-watch.ts';
 
 /** Any address may answer these, so no row names them. */
 export const ANYWHERE: readonly ProblemCode[] = [
@@ -226,5 +227,6 @@ export const ROUTES: readonly Route[] = [
   ...HTAB,
   ...MEMORY,
   ...HOST,
+  ...WATCH,
   ...DAEMON,
 ];

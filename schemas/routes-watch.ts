@@ -1,0 +1,68 @@
+/** Rows of the table of routes: recordings of a guest, and the daemon's metrics. routes.ts puts all rows together. */
+import { done, guest, named, ok, reading, running, unread, type Route } from './route.ts';
+
+export const WATCH: readonly Route[] = [
+  {
+    method: 'GET',
+    path: `${guest}/recordings`,
+    id: 'listRecordings',
+    tag: 'recordings',
+    summary: 'the recordings of a guest',
+    answers: ok('RecordingList', 'the recordings'),
+    problems: named,
+  },
+  {
+    method: 'POST',
+    path: `${guest}/recordings`,
+    id: 'startRecording',
+    tag: 'recordings',
+    summary: "record the guest's conversation as an hpt-trace/1 file",
+    body: 'RecordingBody',
+    answers: { 201: { meaning: 'the guest is being recorded', content: 'Recording' } },
+    problems: [
+      ...running,
+      ...reading,
+      'recording-running',
+      'recording-limit',
+      'stream-limit',
+      'table-changed',
+    ],
+  },
+  {
+    method: 'GET',
+    path: `${guest}/recordings/{id}`,
+    id: 'getRecording',
+    tag: 'recordings',
+    summary: 'the file of a recording that has ended',
+    answers: ok('application/gzip', "gzip'd JSON lines"),
+    problems: [...named, 'recording-not-found', 'recording-running'],
+  },
+  {
+    method: 'PATCH',
+    path: `${guest}/recordings/{id}`,
+    id: 'endRecording',
+    tag: 'recordings',
+    summary: 'end a recording',
+    body: 'RecordingPatch',
+    answers: ok('Recording', 'its file is whole'),
+    problems: [...named, ...reading, 'recording-not-found'],
+  },
+  {
+    method: 'DELETE',
+    path: `${guest}/recordings/{id}`,
+    id: 'deleteRecording',
+    tag: 'recordings',
+    summary: 'forget a recording',
+    answers: done('it is gone'),
+    problems: [...named, ...unread, 'recording-not-found'],
+  },
+  {
+    method: 'GET',
+    path: '/metrics',
+    id: 'metrics',
+    tag: 'daemon',
+    summary: 'what the daemon does, for Prometheus',
+    answers: ok('text/plain', 'the metrics'),
+    problems: [],
+  },
+];
