@@ -26,10 +26,12 @@ export const record: Command = {
   help: () => `Records what a guest asks and is answered, as it runs, into a gzip'd hpt-trace/1 file that "hptd replay" takes.
 Ctrl-C ends the recording and saves the file. What it costs the guest is said at the start.
 
-  --unordered   do not run the guest in turns: it is not slowed, and lines of several streams may stand in another order
-  --seconds N   ${secondsMax.description}
-  --events N    ${eventsMax.description}
-  --bytes N     ${bytesMax.description}
+  hptd record g g.jsonl.gz --seconds 60
+
+  --unordered         do not run the guest in turns: it is not slowed, and lines of several streams may stand in another order
+  --seconds N         ${secondsMax.description}
+  --events N          ${eventsMax.description}
+  --bytes N           ${bytesMax.description}
 ${DAEMON_OPTIONS_HELP}`,
   run,
 };

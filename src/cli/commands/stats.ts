@@ -16,6 +16,8 @@ export const stats: Command = {
   help: () => `Shows how a guest's table is filled: entries by kind, groups by how full they are, pages by size, chains by
 length, and what its processors waited for. The whole table is gone through; the guest goes on meanwhile.
 
+  hptd stats g
+
 ${DAEMON_OPTIONS_HELP}`,
   run: async (words) => {
     const { values, positionals } = parseWords('stats', words, DAEMON_OPTIONS);

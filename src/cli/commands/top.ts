@@ -29,8 +29,10 @@ export const top: Command = {
   help: () => `Shows rates of hcalls by status, contention and occupancy of each guest, the busiest first, until Ctrl-C.
 How full a table is, is looked up every ten seconds, since that goes through the table.
 
-  --interval N  seconds between two looks; ${INTERVAL_SECONDS} unless given
-  --once        one interval, then end
+  hptd top --interval 5
+
+  --interval N        seconds between two looks; ${INTERVAL_SECONDS} unless given
+  --once              one interval, then end
 ${DAEMON_OPTIONS_HELP}; one object an interval`,
   run,
 };
