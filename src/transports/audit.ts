@@ -23,6 +23,8 @@ const ACTIONS: ReadonlyMap<string, string> = new Map([
   ['DELETE /v1/guests/:guest/hpt/resize', 'cancel a resize'],
   ['POST /v1/guests/:guest/control/:name', 'a control operation'],
   ['PUT /v1/guests/:guest/memory', 'write guest memory'],
+  ['PUT /v1/guests/:guest/htab', 'load a table'],
+  ['DELETE /v1/guests/:guest/htab/readers/:reader', 'close a reader of the table stream'],
   ['POST /v1/guests/:guest/recordings', 'start a recording'],
   ['PATCH /v1/guests/:guest/recordings/:id', 'end a recording'],
   ['GET /v1/guests/:guest/recordings/:id', 'download a recording'],

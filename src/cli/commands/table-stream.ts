@@ -25,7 +25,10 @@ export const dump: Command = {
 
   --bolted            bolted entries only
   --url URL           the daemon, as in every command
-  --token-file FILE   a file with the token that it wants (else HPTD_TOKEN)`,
+  --token-file FILE   a file with the token that it wants (else HPTD_TOKEN)
+
+  hptd dump g > g.htab
+  hptd dump g --bolted > bolted.htab`,
   run: async (words) => {
     const { values, positionals } = parseWords('dump', words, {
       url: DAEMON_OPTIONS.url,
