@@ -57,11 +57,12 @@ export const load: Command = {
   name: 'load',
   usage: 'load GUEST [FILE] [--json]',
   summary: 'load a table into a paused guest',
-  help: () => `Loads a table in KVM's HTAB format from a file, or standard input, into a paused guest; for example
+  help: () => `Loads a table in KVM's HTAB format from a file, or standard input, into a paused guest.
 
-  hptd create h order=24 ramBytes=1G state=paused && hptd load h FILE
+${DAEMON_OPTIONS_HELP}
 
-${DAEMON_OPTIONS_HELP}`,
+  hptd create h order=24 ramBytes=1073741824 state=paused
+  hptd load h g.htab`,
   run: async (words) => {
     const { values, positionals } = parseWords('load', words, DAEMON_OPTIONS);
     const [guest, file] = positionals;
