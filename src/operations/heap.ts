@@ -1,4 +1,4 @@
-/** What V8 is told about memory by a replay, before its clock runs. */
+/** What V8 is told about memory by a replay, before its clock runs, and by tests that measure what is held. */
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 

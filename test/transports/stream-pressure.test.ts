@@ -1,20 +1,16 @@
 /** Peers that misbehave without breaking a rule: they do not read, do not answer pings, ask for too much. */
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
-import { setFlagsFromString } from 'node:v8';
-import { runInNewContext } from 'node:vm';
 import Fastify from 'fastify';
 import { pino } from 'pino';
 import { SOCKET_HIGH_WATER_BYTES } from '../../schemas/limits.ts';
 import { encodeRequests } from '../../schemas/records.ts';
 import { openGuests } from '../../src/guests/registry.ts';
+import { collectGarbage } from '../../src/operations/heap.ts';
 import { streamRoutes } from '../../src/transports/stream.ts';
 import { config, reads } from '../guests/configs.ts';
 import { connect, startDaemon } from './stream-daemon.ts';
 import type { TestDaemon } from './stream-daemon.ts';
-
-setFlagsFromString('--expose-gc');
-const collectGarbage = runInNewContext('gc') as () => void;
 
 /** Bytes that somebody still holds: frames that are done with would count until V8 happens to look. */
 function buffersHeld(): number {
