@@ -63,6 +63,7 @@ async function run(words: readonly string[]): Promise<number> {
       ),
     );
   });
+  const asked = askedToEnd();
   const started = (await rest.send('POST', path, {
     ordered: !values.unordered,
     secondsMax: limit('--seconds', values.seconds),
@@ -71,7 +72,7 @@ async function run(words: readonly string[]): Promise<number> {
   })) as RecordingFacts;
   complain(`recording ${guest} as number ${started.id}; Ctrl-C ends it`);
   for (const note of started.notes) complain(note);
-  const ended = await untilEnded(rest, path, started.id);
+  const ended = await untilEnded(rest, path, started.id, asked);
   await download(url, `${path}/${ended.id}`, output, { token });
   await rest.send('DELETE', `${path}/${ended.id}`);
   if (values.json) printJson({ file, ...ended });
@@ -79,27 +80,37 @@ async function run(words: readonly string[]): Promise<number> {
   return EXIT.ok;
 }
 
-/** Looks at it now and then; on a signal ends it. */
-async function untilEnded(rest: Rest, path: string, id: string): Promise<RecordingFacts> {
+/** Aborted by the first signal; the second ends the process, as ever. Made before there is a recording that a signal must save. */
+function askedToEnd(): AbortSignal {
   const stop = new AbortController();
-  const onSignal = (): void => stop.abort();
-  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(signal, onSignal);
-  try {
-    for (;;) {
-      await sleep(LOOK_MILLIS, undefined, { signal: stop.signal }).catch(() => undefined);
-      if (stop.signal.aborted) {
-        clearLine();
-        return (await rest.send('PATCH', `${path}/${id}`, { state: 'ended' })) as RecordingFacts;
-      }
-      const { recordings } = (await rest.send('GET', path)) as { recordings: RecordingFacts[] };
-      const facts = recordings.find((one) => one.id === id);
-      if (facts === undefined)
-        throw new CliError(EXIT.data, `recording ${id} was deleted`, 'start it again');
-      showProgress(facts);
-      if (facts.state === 'ended') return facts;
+  const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
+  const onSignal = (): void => {
+    for (const signal of signals) process.off(signal, onSignal);
+    stop.abort();
+  };
+  for (const signal of signals) process.on(signal, onSignal);
+  return stop.signal;
+}
+
+/** Looks at it now and then; ends it when asked to. */
+async function untilEnded(
+  rest: Rest,
+  path: string,
+  id: string,
+  asked: AbortSignal,
+): Promise<RecordingFacts> {
+  for (;;) {
+    await sleep(LOOK_MILLIS, undefined, { signal: asked }).catch(() => undefined);
+    if (asked.aborted) {
+      clearLine();
+      return (await rest.send('PATCH', `${path}/${id}`, { state: 'ended' })) as RecordingFacts;
     }
-  } finally {
-    for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.off(signal, onSignal);
+    const { recordings } = (await rest.send('GET', path)) as { recordings: RecordingFacts[] };
+    const facts = recordings.find((one) => one.id === id);
+    if (facts === undefined)
+      throw new CliError(EXIT.data, `recording ${id} was deleted`, 'start it again');
+    showProgress(facts);
+    if (facts.state === 'ended') return facts;
   }
 }
 
