@@ -1,10 +1,10 @@
 /** What a subcommand is to the front door, and how it reads its command line. */
 import { parseArgs, type ParseArgsOptionsConfig } from 'node:util';
-import { readFileSync } from 'node:fs';
 import { DEFAULT_URL, daemonAddress } from '../client/address.ts';
 import { connectRest } from '../client/rest.ts';
 import type { Rest } from '../client/rest.ts';
-import { CliError, EXIT, usageError } from './errors.ts';
+import { CREDENTIAL_OPTIONS, CREDENTIAL_OPTIONS_HELP, credentialsOf } from './credentials.ts';
+import { usageError } from './errors.ts';
 import { unknownWord } from './suggest.ts';
 
 export interface Command {
@@ -50,12 +50,12 @@ function complaint(error: Error, words: readonly string[], known: readonly strin
 /** The options of every command that speaks to a running daemon. */
 export const DAEMON_OPTIONS = {
   url: { type: 'string' },
-  'token-file': { type: 'string' },
+  ...CREDENTIAL_OPTIONS,
   json: { type: 'boolean', default: false },
 } as const;
 
-export const DAEMON_OPTIONS_HELP = `  --url URL           the daemon: http://HOST:PORT or unix:PATH (HPTD_URL, else ${DEFAULT_URL})
-  --token-file FILE   a file with the token that the daemon wants (else HPTD_TOKEN)
+export const DAEMON_OPTIONS_HELP = `  --url URL           the daemon: http://HOST:PORT, https://HOST:PORT or unix:PATH (HPTD_URL, else ${DEFAULT_URL})
+${CREDENTIAL_OPTIONS_HELP}
   --json              print JSON instead of a table`;
 
 /** The daemon's address, from the option, the environment or the default; checked. */
@@ -69,31 +69,12 @@ export function daemonUrl(command: string, option: string | undefined): string {
   return url;
 }
 
-/** The token from the option's file, the environment, or none. */
-export function daemonToken(file: string | undefined): string | undefined {
-  const token = file === undefined ? process.env['HPTD_TOKEN'] : tokenIn(file);
-  return token === '' ? undefined : token;
-}
-
-function tokenIn(file: string): string {
-  try {
-    return readFileSync(file, 'utf8').trim();
-  } catch (error) {
-    const why = (error as Error).message;
-    throw new CliError(
-      EXIT.data,
-      `${file} cannot be read (${why})`,
-      'name another with --token-file',
-    );
-  }
-}
-
 /** The running daemon that the options of DAEMON_OPTIONS name. */
 export function daemonOf(
   command: string,
-  values: { readonly url?: string | undefined; readonly 'token-file'?: string | undefined },
+  values: Parameters<typeof credentialsOf>[1] & { readonly url?: string | undefined },
 ): Rest {
-  return connectRest(daemonUrl(command, values.url), { token: daemonToken(values['token-file']) });
+  return connectRest(daemonUrl(command, values.url), credentialsOf(command, values));
 }
 
 /** A whole number within bounds, or a usage error that names the option. */

@@ -7,6 +7,7 @@ import type { guestConfig } from '../../schemas/guests.ts';
 import { DEFAULT_URL, daemonAddress, streamUrl } from './address.ts';
 import type { AnswerOf, AnswersOf, ArgumentsOf, Call, HcallName } from './call-types.ts';
 import { answerOfJson, type Fields, jsonOf, operationNamed } from './call-words.ts';
+import type { Credentials } from './credentials.ts';
 import { type GuestStream, type GuestStreamOptions, openGuestStream } from './guest-stream.ts';
 import { connectRest, type Rest } from './rest.ts';
 import { connectStream, type HcallStream, type StreamOptions } from './stream.ts';
@@ -35,10 +36,13 @@ export interface Client extends Pick<Rest, 'getGuest' | 'listGuests' | 'deleteGu
   readonly send: Rest['send'];
 }
 
-/** `url`: http://HOST:PORT, https://HOST:PORT or unix:PATH. Nothing is sent before the first request. */
-export function connect(url: string = DEFAULT_URL): Client {
+/**
+ * `url`: http://HOST:PORT, https://HOST:PORT or unix:PATH. Nothing is sent before the first request. `credentials` are for
+ * all of it; a stream may have others.
+ */
+export function connect(url: string = DEFAULT_URL, credentials: Credentials = {}): Client {
   daemonAddress(url);
-  const rest = connectRest(url);
+  const rest = connectRest(url, credentials);
   return {
     createGuest: (name, description) => rest.createGuest(name, description),
     getGuest: (name) => rest.getGuest(name),
@@ -61,8 +65,10 @@ export function connect(url: string = DEFAULT_URL): Client {
         answerOfJson(operationNamed(calls[i]!.hcall), answer),
       ) as AnswersOf<Calls>;
     },
-    stream: (guest, options) => openGuestStream(streamUrl(url, guest), options),
-    rawStream: (guest, options) => connectStream(streamUrl(url, guest), options),
+    stream: (guest, options) =>
+      openGuestStream(streamUrl(url, guest), { ...credentials, ...options }),
+    rawStream: (guest, options) =>
+      connectStream(streamUrl(url, guest), { ...credentials, ...options }),
     send: (method, path, body) => rest.send(method, path, body),
   };
 }

@@ -4,8 +4,7 @@ import type { IncomingMessage } from 'node:http';
 import { request as httpsRequest } from 'node:https';
 import { pipeline } from 'node:stream/promises';
 import type { Writable } from 'node:stream';
-import { daemonAddress } from './address.ts';
-import type { RestOptions } from './rest.ts';
+import { type Credentials, requestTo } from './credentials.ts';
 import { collect, problemOf, unavailable } from './problems.ts';
 
 /** Ends `output`. `path` starts with a slash. */
@@ -13,9 +12,9 @@ export async function download(
   daemon: string,
   path: string,
   output: Writable,
-  options: RestOptions = {},
+  credentials: Credentials = {},
 ): Promise<void> {
-  const response = await responseTo(daemon, path, options);
+  const response = await responseTo(daemon, path, credentials);
   const status = response.statusCode ?? 0;
   if (status !== 200) throw problemOf(status, await collect(response));
   await pipeline(response, output);
@@ -25,9 +24,9 @@ export async function download(
 export async function fetchText(
   daemon: string,
   path: string,
-  options: RestOptions = {},
+  credentials: Credentials = {},
 ): Promise<string> {
-  const response = await responseTo(daemon, path, options);
+  const response = await responseTo(daemon, path, credentials);
   const text = await collect(response);
   if (response.statusCode !== 200) throw problemOf(response.statusCode ?? 0, text);
   return text;
@@ -36,15 +35,12 @@ export async function fetchText(
 function responseTo(
   daemon: string,
   path: string,
-  { token }: RestOptions,
+  credentials: Credentials,
 ): Promise<IncomingMessage> {
-  const { origin, socketPath } = daemonAddress(daemon);
+  const { origin, options } = requestTo(daemon, credentials);
   const start = origin.protocol === 'https:' ? httpsRequest : httpRequest;
   return new Promise((resolve, reject) => {
-    const request = start(new URL(path, origin), {
-      ...(socketPath === undefined ? {} : { socketPath }),
-      headers: token === undefined ? {} : { authorization: `Bearer ${token}` },
-    });
+    const request = start(new URL(path, origin), options);
     request.on('error', (error) => reject(unavailable(daemon, error)));
     request.on('response', resolve);
     request.end();

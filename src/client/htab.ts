@@ -6,13 +6,12 @@ import { type IncomingMessage, request as httpRequest } from 'node:http';
 import { request as httpsRequest } from 'node:https';
 import type { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
-import { daemonAddress } from './address.ts';
+import { type Credentials, requestTo } from './credentials.ts';
 import { collect, problemOf, unavailable } from './problems.ts';
 
 /** A daemon, and who asks there. */
-export interface Where {
+export interface Where extends Credentials {
   readonly daemon: string;
-  readonly token?: string | undefined;
 }
 
 export interface Pass {
@@ -66,15 +65,10 @@ export async function loadTable(
   return JSON.parse(text) as Loaded;
 }
 
-function start({ daemon, token }: Where, method: string, path: string, signal: AbortSignal) {
-  const { origin, socketPath } = daemonAddress(daemon);
+function start(where: Where, method: string, path: string, signal: AbortSignal) {
+  const { origin, options } = requestTo(where.daemon, where);
   const begin = origin.protocol === 'https:' ? httpsRequest : httpRequest;
-  return begin(new URL(path, origin), {
-    method,
-    signal,
-    ...(socketPath === undefined ? {} : { socketPath }),
-    ...(token === undefined ? {} : { headers: { authorization: `Bearer ${token}` } }),
-  });
+  return begin(new URL(path, origin), { ...options, method, signal });
 }
 
 function answered({ daemon }: Where, request: ReturnType<typeof start>): Promise<IncomingMessage> {

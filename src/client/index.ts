@@ -2,6 +2,7 @@
 export { DEFAULT_URL, streamUrl } from './address.ts';
 export type { AnswerOf, ArgumentsOf, Call, HcallName, OperationName } from './call-types.ts';
 export { type Client, connect, type GuestDescription } from './connect.ts';
+export type { Credentials } from './credentials.ts';
 export {
   type CallOutcome,
   CallsLostError,
@@ -12,7 +13,7 @@ export {
 } from './errors.ts';
 export type { GuestStream, GuestStreamOptions, StreamState } from './guest-stream.ts';
 export type { Backoff } from './reconnect.ts';
-export { connectRest, type Json, type Rest, type RestOptions } from './rest.ts';
+export { connectRest, type Json, type Rest } from './rest.ts';
 export {
   type AnswerListener,
   connectStream,

@@ -33,8 +33,18 @@ function members(body: string): Record<string, unknown> {
   }
 }
 
+/** What node says of a daemon's certificate that it does not trust. */
+const UNTRUSTED =
+  /^(SELF_SIGNED_CERT|DEPTH_ZERO_SELF_SIGNED|UNABLE_TO_(GET_ISSUER|VERIFY_LEAF)|CERT_|ERR_TLS_CERT)/;
+
 export function unavailable(where: string, cause: unknown): UnavailableError {
   const code = (cause as NodeJS.ErrnoException).code;
+  if (UNTRUSTED.test(code ?? ''))
+    return new UnavailableError(
+      `the daemon at ${where} is not trusted: ${(cause as Error).message}`,
+      'name the certificates that sign its own with --ca (HPTD_CA), and the host as its certificate does',
+      { cause },
+    );
   const why =
     code === 'ECONNREFUSED' || code === 'ENOENT'
       ? 'nothing listens there'

@@ -4,7 +4,7 @@
  */
 import { request as httpRequest } from 'node:http';
 import { request as httpsRequest } from 'node:https';
-import { daemonAddress } from './address.ts';
+import { type Credentials, requestTo } from './credentials.ts';
 import { collect, problemOf, unavailable } from './problems.ts';
 
 export type Json = Record<string, unknown>;
@@ -25,15 +25,10 @@ export interface Rest {
 
 const REQUEST_MILLIS = 30_000;
 
-export interface RestOptions {
-  /** Says who asks, where the daemon wants to know. */
-  readonly token?: string | undefined;
-}
-
 /** `daemon`: http://HOST:PORT or unix:PATH. Connects with the first request. */
-export function connectRest(daemon: string, options: RestOptions = {}): Rest {
+export function connectRest(daemon: string, credentials: Credentials = {}): Rest {
   const send = (method: string, path: string, body?: unknown): Promise<unknown> =>
-    sendRequest(daemon, options, method, path, body);
+    sendRequest(daemon, credentials, method, path, body);
   const guestPath = (name: string): string => `/v1/guests/${encodeURIComponent(name)}`;
   const object = async (method: string, path: string, body?: unknown): Promise<Json> =>
     (await send(method, path, body)) as Json;
@@ -58,33 +53,33 @@ export function connectRest(daemon: string, options: RestOptions = {}): Rest {
 
 async function sendRequest(
   daemon: string,
-  options: RestOptions,
+  credentials: Credentials,
   method: string,
   path: string,
   body: unknown,
 ): Promise<unknown> {
-  const { status, text } = await exchange(daemon, options, method, path, body);
+  const { status, text } = await exchange(daemon, credentials, method, path, body);
   if (status < 200 || status > 299) throw problemOf(status, text);
   return text === '' ? undefined : (JSON.parse(text) as unknown);
 }
 
 function exchange(
   daemon: string,
-  { token }: RestOptions,
+  credentials: Credentials,
   method: string,
   path: string,
   body: unknown,
 ): Promise<{ status: number; text: string }> {
-  const { origin, socketPath } = daemonAddress(daemon);
+  const { origin, options } = requestTo(daemon, credentials);
   const payload = body === undefined ? undefined : JSON.stringify(body);
   const start = origin.protocol === 'https:' ? httpsRequest : httpRequest;
   return new Promise((resolve, reject) => {
     const request = start(new URL(path, origin), {
+      ...options,
       method,
-      ...(socketPath === undefined ? {} : { socketPath }),
       signal: AbortSignal.timeout(REQUEST_MILLIS),
       headers: {
-        ...(token === undefined ? {} : { authorization: `Bearer ${token}` }),
+        ...options.headers,
         ...(payload === undefined
           ? {}
           : { 'content-type': 'application/json', 'content-length': Buffer.byteLength(payload) }),

@@ -11,6 +11,7 @@ import { WebSocket } from 'ws';
 import { HEADER_BYTES } from '../../schemas/records.ts';
 import { type BinaryHello, STREAM_PROTOCOL } from '../../schemas/stream.ts';
 import { isLocal } from './address.ts';
+import { type Credentials, requestOptions } from './credentials.ts';
 import { type Credits, openCredits, settle, spend } from './credits.ts';
 import { deferred } from './deferred.ts';
 import { ProtocolError, StreamEndedError } from './errors.ts';
@@ -19,11 +20,9 @@ import { awaitHello } from './hello.ts';
 /** Whole answer records in order. The bytes are the listener's, but not aligned: read them through a DataView. */
 export type AnswerListener = (answers: Buffer, records: number) => void;
 
-export interface StreamOptions {
+export interface StreamOptions extends Credentials {
   /** host: control records are answered too. */
   readonly role?: 'guest' | 'host';
-  /** Says who asks, where the daemon wants to know. */
-  readonly token?: string | undefined;
   readonly connectMillis?: number;
   /** The stream fails when something is unanswered and nothing has been answered for this long. */
   readonly silenceMillis?: number;
@@ -85,9 +84,7 @@ export async function connectStream(
   const socket = new WebSocket(target, [STREAM_PROTOCOL], {
     perMessageDeflate: false,
     handshakeTimeout: options.connectMillis ?? CONNECT_MILLIS,
-    ...(options.token === undefined
-      ? {}
-      : { headers: { authorization: `Bearer ${options.token}` } }),
+    ...requestOptions(options),
     // RFC 6455 masks against caches between the two ends. Where there is no such thing a key of zero saves both ends
     // a pass over the bytes, and this one a copy of each frame.
     ...(isLocal(url) ? { generateMask: (key: Buffer) => key.fill(0) } : {}),

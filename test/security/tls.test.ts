@@ -1,6 +1,5 @@
 /** TLS and client certificates: whose certificate counts, and whose does not. Certificates are made here, by openssl. */
 import assert from 'node:assert/strict';
-import { execFileSync } from 'node:child_process';
 import { copyFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { request } from 'node:https';
 import { connect as connectTcp } from 'node:net';
@@ -14,80 +13,18 @@ import { makeToken } from '../../src/operations/access-file.ts';
 import { serveOptions } from '../../src/operations/config.ts';
 import { readReach } from '../../src/operations/reach.ts';
 import { connect } from '../transports/stream-daemon.ts';
+import {
+  certificatesIn,
+  CLIENT_EXTENSION,
+  SERVER_EXTENSION,
+  withoutOpenssl,
+} from './certificates.ts';
 
-const hasOpenssl = ((): boolean => {
-  try {
-    return execFileSync('openssl', ['version']).length > 0;
-  } catch {
-    return false;
-  }
-})();
-const skip = hasOpenssl ? false : 'openssl is not installed on this machine';
-
+const skip = withoutOpenssl();
 const folder = mkdtempSync(join(tmpdir(), 'hptd-tls-'));
 const at = (name: string): string => join(folder, name);
 const { token, line } = makeToken('viewer', ['read'], undefined);
 let daemon: Daemon;
-
-function openssl(...words: string[]): void {
-  execFileSync('openssl', words, { cwd: folder, stdio: ['ignore', 'ignore', 'pipe'] });
-}
-
-const NEW_KEY = [
-  '-newkey',
-  'ec',
-  '-pkeyopt',
-  'ec_paramgen_curve:prime256v1',
-  '-nodes',
-  '-days',
-  '2',
-];
-
-function authority(name: string): void {
-  openssl(
-    'req',
-    '-x509',
-    ...NEW_KEY,
-    '-subj',
-    `/CN=${name}`,
-    '-keyout',
-    `${name}.key`,
-    '-out',
-    `${name}.pem`,
-  );
-}
-
-function signed(name: string, by: string, extension: string): void {
-  writeFileSync(at(`${name}.ext`), extension);
-  openssl(
-    'req',
-    ...NEW_KEY.slice(0, 4),
-    '-nodes',
-    '-subj',
-    `/CN=${name}`,
-    '-keyout',
-    `${name}.key`,
-    '-out',
-    `${name}.csr`,
-  );
-  openssl(
-    'x509',
-    '-req',
-    '-in',
-    `${name}.csr`,
-    '-CA',
-    `${by}.pem`,
-    '-CAkey',
-    `${by}.key`,
-    '-CAcreateserial',
-    '-days',
-    '2',
-    '-extfile',
-    `${name}.ext`,
-    '-out',
-    `${name}.pem`,
-  );
-}
 
 const options = () => ({
   listen: '127.0.0.1:0',
@@ -102,38 +39,13 @@ const options = () => ({
 
 before(async () => {
   if (skip !== false) return;
-  for (const name of ['servers', 'clients', 'strangers']) authority(name);
-  signed('server', 'servers', 'subjectAltName=IP:127.0.0.1');
-  signed('renewed', 'servers', 'subjectAltName=IP:127.0.0.1');
-  for (const name of ['operator', 'nobody']) signed(name, 'clients', 'extendedKeyUsage=clientAuth');
+  const make = certificatesIn(folder);
+  for (const name of ['servers', 'clients', 'impostors']) make.authority(name);
+  make.signed('server', 'server', 'servers', SERVER_EXTENSION);
+  make.signed('renewed', 'renewed', 'servers', SERVER_EXTENSION);
+  for (const name of ['operator', 'nobody']) make.signed(name, name, 'clients', CLIENT_EXTENSION);
   // The same name, from somebody who has no say here.
-  authority('impostors');
-  openssl(
-    'req',
-    ...NEW_KEY.slice(0, 4),
-    '-nodes',
-    '-subj',
-    '/CN=operator',
-    '-keyout',
-    'impostor.key',
-    '-out',
-    'impostor.csr',
-  );
-  openssl(
-    'x509',
-    '-req',
-    '-in',
-    'impostor.csr',
-    '-CA',
-    'impostors.pem',
-    '-CAkey',
-    'impostors.key',
-    '-CAcreateserial',
-    '-days',
-    '2',
-    '-out',
-    'impostor.pem',
-  );
+  make.signed('impostor', 'operator', 'impostors', CLIENT_EXTENSION);
   writeFileSync(at('access'), `ops admin cn:operator\n${line}\n`, { mode: 0o600 });
   daemon = await serve(options());
 });

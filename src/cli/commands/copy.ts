@@ -3,10 +3,10 @@ import {
   type Command,
   DAEMON_OPTIONS,
   DAEMON_OPTIONS_HELP,
-  daemonToken,
   daemonUrl,
   parseWords,
 } from '../command.ts';
+import { credentialsOf, tokenOf } from '../credentials.ts';
 import { CancelledError, copyGuest, type CopyReport } from '../copy/copy.ts';
 import { placeOf } from '../copy/place.ts';
 import { EXIT, usageError } from '../errors.ts';
@@ -27,6 +27,7 @@ guest runs at its destination and stays paused at its source.
 
 A guest is GUEST (of --url), http://HOST:PORT/GUEST or unix:PATH:GUEST. A destination without GUEST keeps the name.
 Ctrl-C, or an error, before the guest runs at its destination leaves the source as it was. docs/htab.md says what is copied.
+Certificates (--ca, --cert, --key) are for both daemons.
 
   --delete-source       delete the guest at its source once it runs at its destination
   --to-token-file FILE  the token for the destination, where it is another one
@@ -45,9 +46,8 @@ async function run(words: readonly string[]): Promise<number> {
     throw usageError('copy takes a SOURCE and a DESTINATION', 'copy');
   const daemon = daemonUrl('copy', values.url);
   const { from, to } = places(source, destination, daemon);
-  const token = daemonToken(values['token-file']);
-  const toToken =
-    values['to-token-file'] === undefined ? token : daemonToken(values['to-token-file']);
+  const credentials = credentialsOf('copy', values);
+  const toToken = values['to-token-file'];
   let line = 'copying';
   const clear = showProgress(
     () => line,
@@ -56,8 +56,8 @@ async function run(words: readonly string[]): Promise<number> {
   const cancel = onSignals();
   try {
     const report = await copyGuest({
-      from: { ...from, token },
-      to: { ...to, token: toToken },
+      from: { ...from, ...credentials },
+      to: { ...to, ...credentials, ...(toToken === undefined ? {} : { token: tokenOf(toToken) }) },
       deleteSource: values['delete-source'],
       signal: cancel.signal,
       onStep: (step, bytes) => {

@@ -1,7 +1,8 @@
 /** `hptd replay`: traces against a daemon, every answer compared. The interface of --json and the exit codes are fixed. */
 import { PROCESSORS_MAX } from '../../../schemas/limits.ts';
 import { collectGarbage } from '../../operations/heap.ts';
-import { type Command, daemonToken, daemonUrl, parseWords, wholeNumber } from '../command.ts';
+import { type Command, daemonUrl, parseWords, wholeNumber } from '../command.ts';
+import { CREDENTIAL_OPTIONS, CREDENTIAL_OPTIONS_HELP, credentialsOf } from '../credentials.ts';
 import { EXIT, explainError, usageError } from '../errors.ts';
 import { complain, paint, print, printJson } from '../output.ts';
 import { SHOWN_MISMATCHES } from '../replay/compare.ts';
@@ -31,15 +32,15 @@ const SIGNALS = { SIGHUP: 129, SIGINT: 130, SIGTERM: 143 } as const;
 
 export const replay: Command = {
   name: 'replay',
-  usage: 'replay FILE… [--url URL] [--token-file FILE] [--processors N] [--json]',
+  usage: 'replay FILE… [--url URL] [--processors N] [--json]',
   summary: 'replay recorded guests and compare every answer',
   help: () => `Replays hpt-trace/1 files (.jsonl.gz) over a stream and compares every answer with the recorded one.
 Without --url it starts a daemon of its own on a free port, and stops it again.
 
   hptd replay samples/boot-p8-64k.jsonl.gz
 
-  --url URL           a running daemon: http://HOST:PORT or unix:PATH
-  --token-file FILE   a file with the token that this daemon wants (else HPTD_TOKEN)
+  --url URL           a running daemon: http://HOST:PORT, https://HOST:PORT or unix:PATH
+${CREDENTIAL_OPTIONS_HELP}
   --processors N      processors of the daemon it starts
   --json              one line of JSON per file on standard output
 
@@ -51,7 +52,7 @@ A file with bad data does not keep the others from being replayed; the highest e
 async function run(words: readonly string[]): Promise<number> {
   const { values, positionals } = parseWords('replay', words, {
     url: { type: 'string' },
-    'token-file': { type: 'string' },
+    ...CREDENTIAL_OPTIONS,
     processors: { type: 'string' },
     json: { type: 'boolean', default: false },
   });
@@ -63,7 +64,7 @@ async function run(words: readonly string[]): Promise<number> {
     );
   }
   const url = values.url === undefined ? undefined : daemonUrl('replay', values.url);
-  const given = url === undefined ? undefined : { url, token: daemonToken(values['token-file']) };
+  const given = url === undefined ? undefined : { url, ...credentialsOf('replay', values) };
   const processors =
     values.processors === undefined
       ? undefined

@@ -8,10 +8,10 @@ import {
   type Command,
   DAEMON_OPTIONS,
   DAEMON_OPTIONS_HELP,
-  daemonToken,
   daemonUrl,
   parseWords,
 } from '../command.ts';
+import { CREDENTIAL_OPTIONS, CREDENTIAL_OPTIONS_HELP, credentialsOf } from '../credentials.ts';
 import { CliError, EXIT, usageError } from '../errors.ts';
 import { grouped, print, printJson } from '../output.ts';
 
@@ -25,14 +25,14 @@ export const dump: Command = {
 
   --bolted            bolted entries only
   --url URL           the daemon, as in every command
-  --token-file FILE   a file with the token that it wants (else HPTD_TOKEN)
+${CREDENTIAL_OPTIONS_HELP}
 
   hptd dump g > g.htab
   hptd dump g --bolted > bolted.htab`,
   run: async (words) => {
     const { values, positionals } = parseWords('dump', words, {
       url: DAEMON_OPTIONS.url,
-      'token-file': DAEMON_OPTIONS['token-file'],
+      ...CREDENTIAL_OPTIONS,
       bolted: { type: 'boolean', default: false },
     });
     const [guest] = positionals;
@@ -81,9 +81,9 @@ ${DAEMON_OPTIONS_HELP}
 
 function whereOf(
   command: string,
-  values: { readonly url?: string | undefined; readonly 'token-file'?: string | undefined },
+  values: Parameters<typeof credentialsOf>[1] & { readonly url?: string | undefined },
 ): Where {
-  return { daemon: daemonUrl(command, values.url), token: daemonToken(values['token-file']) };
+  return { daemon: daemonUrl(command, values.url), ...credentialsOf(command, values) };
 }
 
 function htabPath(guest: string): string {

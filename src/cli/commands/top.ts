@@ -7,11 +7,11 @@ import {
   type Command,
   DAEMON_OPTIONS,
   DAEMON_OPTIONS_HELP,
-  daemonToken,
   daemonUrl,
   parseWords,
   wholeNumber,
 } from '../command.ts';
+import { credentialsOf } from '../credentials.ts';
 import { EXIT, usageError } from '../errors.ts';
 import { grouped, paint, print, printJson, table } from '../output.ts';
 import { type GuestRates, type Occupancy, type Rates, ratesBetween } from '../top/rates.ts';
@@ -49,10 +49,10 @@ async function run(words: readonly string[]): Promise<number> {
       ? INTERVAL_SECONDS
       : wholeNumber('top', '--interval', values.interval, 1, INTERVAL_SECONDS_MAX);
   const url = daemonUrl('top', values.url);
-  const token = daemonToken(values['token-file']);
-  const rest = connectRest(url, { token });
+  const credentials = credentialsOf('top', values);
+  const rest = connectRest(url, credentials);
   const look = async (): Promise<Look> =>
-    lookAt(await fetchText(url, '/metrics', { token }), Date.now());
+    lookAt(await fetchText(url, '/metrics', credentials), Date.now());
   const stop = new AbortController();
   const onSignal = (): void => stop.abort();
   process.once('SIGINT', onSignal);

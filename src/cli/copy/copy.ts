@@ -81,8 +81,8 @@ export async function copyGuest(options: CopyOptions): Promise<CopyReport> {
   }
 }
 
-function restOf({ daemon, token }: Place): Rest {
-  return connectRest(daemon, { token });
+function restOf(place: Place): Rest {
+  return connectRest(place.daemon, place);
 }
 
 function refusal(message: string, advice: string): CliError {

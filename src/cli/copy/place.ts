@@ -1,11 +1,11 @@
 /** Where a guest is, as people type it: GUEST, DAEMON/GUEST, or a daemon alone, where the name is that of the other side. */
 import { daemonAddress } from '../../client/address.ts';
+import type { Credentials } from '../../client/credentials.ts';
 
-export interface Place {
+/** With what its daemon wants to know of who asks. */
+export interface Place extends Credentials {
   readonly daemon: string;
   readonly guest: string;
-  /** For its daemon, where it wants to know who asks. */
-  readonly token?: string | undefined;
 }
 
 const FORMS = 'write GUEST, http://HOST:PORT/GUEST or unix:PATH:GUEST';

@@ -2,6 +2,7 @@
 import { randomUUID } from 'node:crypto';
 import type { TraceHeader } from '../../../schemas/trace.ts';
 import { streamUrl } from '../../client/address.ts';
+import type { Credentials } from '../../client/credentials.ts';
 import { connectRest, type Json } from '../../client/rest.ts';
 import { connectStream } from '../../client/stream.ts';
 import { type Encoder, openEncoder } from './encode.ts';
@@ -10,9 +11,8 @@ import type { Plan } from './plan.ts';
 import { type ReplayResult, type RunOptions, runPlan } from './run.ts';
 
 /** A daemon, and what it wants to hear. */
-export interface DaemonAt {
+export interface DaemonAt extends Credentials {
   readonly url: string;
-  readonly token?: string | undefined;
 }
 
 export async function loadPlan(path: string): Promise<Plan> {
@@ -54,8 +54,8 @@ export async function replayPlan(
   options.onGuest?.(remove);
   try {
     const stream = await connectStream(streamUrl(daemon.url, guest), {
+      ...daemon,
       role: 'host',
-      token: daemon.token,
     });
     try {
       return await runPlan(plan, stream, options);
