@@ -18,6 +18,7 @@ import { dump, load } from './commands/table-stream.ts';
 import { token } from './commands/token.ts';
 import { stats } from './commands/stats.ts';
 import { top } from './commands/top.ts';
+import { walk } from './commands/walk.ts';
 import { EXIT, explainError, usageError } from './errors.ts';
 import { complain, paint, print } from './output.ts';
 import { unknownWord } from './suggest.ts';
@@ -30,6 +31,7 @@ const COMMANDS: Command[] = [
   create,
   remove,
   call,
+  walk,
   group,
   copy,
   dump,
