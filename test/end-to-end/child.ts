@@ -75,10 +75,15 @@ export interface Running {
 }
 
 /** Starts a command that goes on until it is told to end. */
-export function start(command: string, words: readonly string[], cwd: string): Running {
+export function start(
+  command: string,
+  words: readonly string[],
+  cwd: string,
+  extra: Record<string, string> = {},
+): Running {
   const child = spawn(command, words, {
     cwd,
-    env: environment(),
+    env: environment(extra),
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   let output = '';

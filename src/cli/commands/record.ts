@@ -8,11 +8,11 @@ import {
   type Command,
   DAEMON_OPTIONS,
   DAEMON_OPTIONS_HELP,
-  daemonToken,
   daemonUrl,
   parseWords,
   wholeNumber,
 } from '../command.ts';
+import { credentialsOf } from '../credentials.ts';
 import { CliError, EXIT, usageError } from '../errors.ts';
 import { complain, grouped, print, printJson } from '../output.ts';
 
@@ -50,8 +50,8 @@ async function run(words: readonly string[]): Promise<number> {
   const limit = (name: string, text: string | undefined) =>
     text === undefined ? undefined : wholeNumber('record', name, text, 1, Number.MAX_SAFE_INTEGER);
   const url = daemonUrl('record', values.url);
-  const token = daemonToken(values['token-file']);
-  const rest = connectRest(url, { token });
+  const credentials = credentialsOf('record', values);
+  const rest = connectRest(url, credentials);
   const path = `/v1/guests/${encodeURIComponent(guest)}/recordings`;
   // Before anything is asked of the daemon: a file that cannot be written is no reason to slow a guest.
   const output = createWriteStream(file);
@@ -70,10 +70,10 @@ async function run(words: readonly string[]): Promise<number> {
     eventsMax: limit('--events', values.events),
     bytesMax: limit('--bytes', values.bytes),
   })) as RecordingFacts;
-  complain(`recording ${guest} as number ${started.id}; Ctrl-C ends it`);
   for (const note of started.notes) complain(note);
+  complain(`recording ${guest} as number ${started.id}; Ctrl-C ends it`);
   const ended = await untilEnded(rest, path, started.id, asked);
-  await download(url, `${path}/${ended.id}`, output, { token });
+  await download(url, `${path}/${ended.id}`, output, credentials);
   await rest.send('DELETE', `${path}/${ended.id}`);
   if (values.json) printJson({ file, ...ended });
   else print(summary(file, ended));
