@@ -51,10 +51,10 @@ export async function serve(given: z.input<typeof serveOptions>): Promise<Daemon
   const connections = countConnections(app.server, options, isTls);
   const hostNames = hostNamesOf(options);
   const guarded = guard(app, { ...options, connections, access, hostNames });
-  auditAdministration(app, { log, clientOf: (request) => guarded.clientOf(request) });
+  const audit = auditAdministration(app, { log, clientOf: (request) => guarded.clientOf(request) });
   guardQuotas(app, { ...options, guests, guard: guarded });
   await app.register(httpRoutes, { guests, isReady: () => closing === undefined });
-  await app.register(streamRoutes, { guests, guard: guarded });
+  await app.register(streamRoutes, { guests, guard: guarded, audit });
   await app.ready();
   // It never listens itself, and this starts its watch over requests that come too slowly.
   app.server.emit('listening');

@@ -95,9 +95,10 @@ export function guard(app: FastifyInstance, options: GuardOptions): Guard {
     if (need === undefined) return;
     const holder = holderOf(asked, request);
     if (holder === undefined) throw unauthenticated(request, peer);
+    // Before the rest is asked: the audit log names who was refused.
+    request.holder = holder;
     spend(allowances, holder, options.requestsPerSecondMax);
     if (!allows(holder.scopes, need)) throw forbidden(holder, need);
-    request.holder = holder;
   }
 
   app.addHook('onRequest', (request, reply, done) => {

@@ -15,6 +15,7 @@ import type { Guest, Guests, Role, StreamEnd } from '../guests/types.ts';
 import { openBinaryStream } from './stream-binary.ts';
 import { openJsonStream } from './stream-json.ts';
 import type { Guard } from './access.ts';
+import type { Audit } from './audit.ts';
 import { traceIdOf } from './trace-id.ts';
 import type { Peer, PeerStream } from './stream-peer.ts';
 
@@ -22,6 +23,8 @@ export interface StreamRouteOptions {
   readonly guests: Guests;
   /** Absent: whoever came in may stay. */
   readonly guard?: Guard;
+  /** Absent: there is no audit log. */
+  readonly audit?: Audit | undefined;
   /** For tests. */
   readonly pingIntervalMillis?: number;
 }
@@ -45,7 +48,7 @@ export async function streamRoutes(
   app: FastifyInstance,
   options: StreamRouteOptions,
 ): Promise<void> {
-  const { guests, guard, pingIntervalMillis = PING_INTERVAL_MILLIS } = options;
+  const { guests, guard, audit, pingIntervalMillis = PING_INTERVAL_MILLIS } = options;
   await app.register(websocket, {
     options: SERVER_OPTIONS,
     // ws closes the socket itself, with the code that fits (1009, 1002, 1007).
@@ -73,7 +76,8 @@ export async function streamRoutes(
     },
     wsHandler: (socket, request) => {
       const mayStay = (): boolean => guard?.mayKeep(request) ?? true;
-      openPeer(peers, guests, { socket, answersPings: true, mayStay }, request);
+      const isOpen = openPeer(peers, guests, { socket, answersPings: true, mayStay }, request);
+      if (isOpen && roleOf(request) === 'host') audit?.hostStreamOpened(request);
     },
   });
 }
@@ -111,13 +115,13 @@ function roleOf({ query }: FastifyRequest<StreamRoute>): Role {
   throw problem('query-invalid', `role ${message}`, { errors: [{ path: 'role', message }] });
 }
 
-/** Nothing is awaited before the listeners are attached: a message that comes earlier would be lost. */
+/** False: it was closed. Nothing is awaited before the listeners are attached: a message that comes earlier would be lost. */
 function openPeer(
   peers: Set<Peer>,
   guests: Guests,
   peer: Peer,
   request: FastifyRequest<StreamRoute>,
-): void {
+): boolean {
   const { socket } = peer;
   const traceId = traceIdOf(request);
   const { guest: name } = request.params;
@@ -132,7 +136,8 @@ function openPeer(
     const known = error instanceof ProblemError ? error : undefined;
     if (known === undefined)
       request.log.error({ err: error, traceId }, 'a stream could not be opened');
-    return socket.close(known === undefined ? 1011 : 1013, known?.detail ?? 'internal');
+    socket.close(known === undefined ? 1011 : 1013, known?.detail ?? 'internal');
+    return false;
   }
   peers.add(peer);
   request.log.debug({ guest: name, traceId }, 'a stream was opened');
@@ -146,6 +151,7 @@ function openPeer(
     peers.delete(peer);
     stream.onClose();
   });
+  return true;
 }
 
 function closeFor(socket: WebSocket, end: StreamEnd): void {
