@@ -77,3 +77,14 @@ export const guestConfig = z.strictObject({
 });
 
 export type GuestConfig = z.output<typeof guestConfig>;
+
+/**
+ * What a guest's tables may take: the largest that its own hcalls can give it, with its reverse map, and as much for one in
+ * preparation beside it. SPEC: src/engine/hcalls/resize.ts bounds H_RESIZE_HPT_PREPARE so.
+ */
+export function tableBytesMost({ order, ramBytes, memslots = [] }: GuestConfig): number {
+  const ram =
+    ramBytes ?? memslots.reduce((sum, { bytes, kind }) => sum + (kind === 'ram' ? bytes : 0), 0);
+  const recommended = Math.max(Math.ceil(Math.log2(Math.max(ram, 1))) - 7, ORDER_MIN);
+  return 4 * 2 ** Math.min(Math.max(order, recommended + 1), ORDER_MAX);
+}

@@ -79,8 +79,8 @@ export const CONNECTIONS_PER_CLIENT_MAX = 1024;
 export const REQUESTS_PER_SECOND_MAX = 20_000;
 /** Wrong tokens on one connection, then it is closed: nobody guesses 256 bits, but each try costs the main thread. */
 export const REFUSALS_MAX = 20;
-/** Bytes of tables and reverse maps of one client's guests unless configured: all guests, each as large as may be. */
-export const TABLE_BYTES_PER_CLIENT_MAX = GUESTS_MAX * 2 * 2 ** ORDER_MAX;
+/** Bytes that tables of one client's guests may take unless configured: all guests, each with two of the largest. */
+export const TABLE_BYTES_PER_CLIENT_MAX = GUESTS_MAX * 4 * 2 ** ORDER_MAX;
 /** Request line and headers: room for a token and a proxy's additions. */
 export const HEADER_BYTES_MAX = 16 * 1024;
 /** How long a connection may take to send its first or next request's headers, once begun. */

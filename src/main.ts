@@ -5,7 +5,11 @@ import Fastify, { LogController } from 'fastify';
 import type { FastifyBaseLogger, FastifyInstance } from 'fastify';
 import type { Logger } from 'pino';
 import type { z } from 'zod';
-import { HEADER_BYTES_MAX, SLOW_LOOK_MILLIS } from '../schemas/limits.ts';
+import {
+  HEADER_BYTES_MAX,
+  SLOW_LOOK_MILLIS,
+  TABLE_BYTES_PER_CLIENT_MAX,
+} from '../schemas/limits.ts';
 import { openGuests } from './guests/registry.ts';
 import { watchAccess } from './operations/access-watch.ts';
 import type { Access } from './operations/access-watch.ts';
@@ -42,7 +46,8 @@ export async function serve(given: z.input<typeof serveOptions>): Promise<Daemon
   const options = serveOptions.parse(given);
   const reach = readReach(options);
   const log = openLog(options.logLevel);
-  const guests = await openGuests({ processors: options.processors, log });
+  const boundTables = options.tableBytesPerClientMax < TABLE_BYTES_PER_CLIENT_MAX;
+  const guests = await openGuests({ processors: options.processors, log, boundTables });
   const access =
     reach.access === undefined ? undefined : watchAccess(options.accessFile!, reach.access, log);
   let closing: Promise<void> | undefined;

@@ -1,6 +1,6 @@
 /**
  * A guest's birth: writes the guest block and lays out slot data and tables. The main thread calls these, in
- * this order, before any processor knows the guest: startGuest, addMemslot for each slot, openTable.
+ * this order, before any processor knows the guest: startGuest, addMemslot for each slot, openTable, boundTables.
  */
 import {
   CLEAR_NEXT, HOST_PAGE_SHIFT, ISA300, MEMSLOTS, MEMSLOTS_MAX, MEMSLOT_BYTES, MEMSLOT_COUNT, MODE, PTEX_COUNT,
@@ -54,6 +54,14 @@ export function openTable(order: u32): bool {
   if (<u64>base + (2 << <u64>order) > <u64>load<u32>(TABLES_END)) return false;
   installTable(base, order);
   return true;
+}
+
+/** The active table and one in preparation, with their reverse maps, get no more than this together. */
+export function boundTables(bytes: u64): void {
+  const end = <u64>load<u32>(TABLES_BASE) + bytes;
+  if (end >= <u64>load<u32>(TABLES_END)) return;
+  store<u32>(TABLES_END, <u32>end);
+  store<u32>(TABLES_HIGH_USED, <u32>end);
 }
 
 /** Makes a zeroed (or rehashed) table the active one. Only before processors run, or with the gate closed. */

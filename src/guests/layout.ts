@@ -2,7 +2,7 @@
  * Lays a new guest out in its memory: checks what the schema cannot, then writes the guest block, the memory slots
  * and the first table. Main thread only, before any processor knows the guest.
  */
-import { SLOT_SEARCHES } from '../../schemas/guests.ts';
+import { SLOT_SEARCHES, tableBytesMost } from '../../schemas/guests.ts';
 import type { GuestConfig } from '../../schemas/guests.ts';
 import { BACKED_RAM_BYTES_MAX, GPA_LIMIT } from '../../schemas/limits.ts';
 import { problem } from '../../schemas/problems.ts';
@@ -17,8 +17,16 @@ interface Slot {
   readonly kind: 'ram' | 'ci';
 }
 
-/** Throws a problem that names every member at fault. */
-export function layOut(config: GuestConfig, engine: Engine, memoryBytes: number): void {
+/**
+ * Throws a problem that names every member at fault. `boundTables`: tables get only the room that they count with for a
+ * quota.
+ */
+export function layOut(
+  config: GuestConfig,
+  engine: Engine,
+  memoryBytes: number,
+  boundTables = false,
+): void {
   const slots = slotsOf(config);
   const faults = [...faultsOf(config, slots)];
   if (faults.length > 0) {
@@ -53,6 +61,7 @@ export function layOut(config: GuestConfig, engine: Engine, memoryBytes: number)
       `a table of order ${config.order} and its reverse map do not fit beside the memory slots`,
     );
   }
+  if (boundTables) calls.boundTables(BigInt(tableBytesMost(config)));
 }
 
 function noRoom(path: string, message: string): Error {

@@ -26,11 +26,14 @@ const STUCK_LOOK_MILLIS = 1000;
 export interface GuestsOptions {
   readonly processors: number;
   readonly log: Logger;
+  /** Tables get only the room that they count with for a quota; else whatever their guest's memory has. */
+  readonly boundTables?: boolean;
 }
 
 interface Registry {
   readonly module: WebAssembly.Module;
   readonly pool: Pool;
+  readonly boundTables: boolean;
   /** By number: a guest's number is its bits in the bells. */
   readonly byNumber: (OwnedGuest | undefined)[];
   readonly byName: Map<string, OwnedGuest>;
@@ -40,17 +43,24 @@ interface Registry {
   answerPlaces: AnswerPlaces | undefined;
 }
 
-export async function openGuests({ processors, log }: GuestsOptions): Promise<Guests> {
+export async function openGuests(options: GuestsOptions): Promise<Guests> {
   const module = await compileEngine();
-  return guestsOn(await startPool(module, processors), module, log);
+  const pool = await startPool(module, options.processors);
+  return guestsOn(pool, module, options.log, options.boundTables);
 }
 
 /** The guests of a pool, which is theirs from now on. */
-export function guestsOn(pool: Pool, module: WebAssembly.Module, log: Logger): Guests {
+export function guestsOn(
+  pool: Pool,
+  module: WebAssembly.Module,
+  log: Logger,
+  boundTables = false,
+): Guests {
   const byName = new Map<string, OwnedGuest>();
   const registry: Registry = {
     module,
     pool,
+    boundTables,
     byName,
     byNumber: [],
     removals: new Map(),
@@ -107,8 +117,8 @@ function create(registry: Registry, name: string, config: GuestConfig): Guest {
     throw problem('guest-limit', `the daemon has ${GUESTS_MAX} guests, as many as it may`);
   const memory = memoryFor(name);
   const engine = openEngine(registry.module, memory);
-  layOut(config, engine, memory.buffer.byteLength);
-  const { pool } = registry;
+  const { pool, boundTables } = registry;
+  layOut(config, engine, memory.buffer.byteLength, boundTables);
   registry.answerPlaces ??= answerPlacesOf(engine);
   const { answerPlaces } = registry;
   const guest = openGuest({ name, number, config, memory, map: engine.map, pool, answerPlaces });

@@ -153,7 +153,8 @@ export const serveOptions = z.strictObject({
   }),
   tableBytesPerClientMax: limit(0, TABLE_BYTES_PER_CLIENT_MAX, TABLE_BYTES_PER_CLIENT_MAX).meta({
     value: 'BYTES',
-    description: 'what the tables of these guests, with their reverse maps, may grow to together',
+    description:
+      'what the tables of these guests may take together: for each the largest that its memory allows, its reverse map, and as much for a resize',
   }),
   headersSecondsMax: limit(1, SECONDS_CEILING, HEADERS_SECONDS_MAX).meta({
     value: 'SECONDS',

@@ -2,7 +2,7 @@
  * The engine as TypeScript sees it: one compiled module, one instance of it on each guest's memory in each
  * thread that needs one.
  *
- * The main thread uses an instance to lay a new guest out (startGuest, addMemslot, openTable) before any
+ * The main thread uses an instance to lay a new guest out (startGuest, addMemslot, openTable, boundTables) before any
  * processor knows the guest; a processor uses its own to run streams. Instances share nothing but the memory.
  * Addresses are taken from the module's globals, so src/engine/memory-map.ts stays their only home.
  */
@@ -98,6 +98,7 @@ export interface EngineCalls {
     backed: number,
   ): number;
   openTable(order: number): number;
+  boundTables(bytes: bigint): void;
   /** Before processors run: 0 linearizable, 1 two passes, 2 one pass. */
   setSlotSearch(search: number): void;
   beProcessor(index: number): void;

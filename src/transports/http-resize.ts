@@ -16,7 +16,8 @@ type GuestRoute = { Params: GuestParams };
 /** Why the hcalls refuse, for people. */
 const REASONS: Readonly<Record<number, string>> = {
   [STATUSES.H_RESOURCE]: 'the order is more than a guest with this much memory may have',
-  [STATUSES.H_NO_MEM]: 'there is no room for such a table beside the active one',
+  [STATUSES.H_NO_MEM]:
+    'there is no room for such a table beside the active one, in its memory or in what its client may have',
   [STATUSES.H_PTEG_FULL]: 'two bolted entries want one slot of the new table; the old one stays',
   [STATUSES.H_CLOSED]: 'another resize came in between',
   [STATUSES.H_BUSY]: 'the table was not prepared in full; the preparation is dropped',

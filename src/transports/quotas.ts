@@ -1,12 +1,12 @@
 /**
  * What one client's guests may be and grow to: asked when one is created, before it is. Main thread.
  *
- * A guest counts with the largest table that its own hcalls can give it (H_RESIZE_HPT_PREPARE), not with the one it has.
+ * A guest counts with what its tables may take (tableBytesMost), not with the one it has. Where that is less than all there
+ * could be, the guest is given no more room (registry.ts), so that neither a resize nor its host exceeds it later.
  */
 import type { FastifyInstance } from 'fastify';
-import { guestConfig } from '../../schemas/guests.ts';
+import { guestConfig, tableBytesMost } from '../../schemas/guests.ts';
 import type { GuestConfig } from '../../schemas/guests.ts';
-import { ORDER_MAX, ORDER_MIN } from '../../schemas/limits.ts';
 import { problem } from '../../schemas/problems.ts';
 import type { ProblemError } from '../../schemas/problems.ts';
 import type { Guests } from '../guests/types.ts';
@@ -57,12 +57,4 @@ function overQuota(
   if (bytes <= tableBytesPerClientMax) return undefined;
   const detail = `the tables of ${client} could grow to ${bytes} bytes; it may have ${tableBytesPerClientMax}`;
   return problem('client-guest-limit', detail);
-}
-
-/** Of a table and its reverse map. SPEC: src/engine/hcalls/resize.ts bounds a resize so. */
-export function tableBytesMost({ order, ramBytes, memslots = [] }: GuestConfig): number {
-  const ram =
-    ramBytes ?? memslots.reduce((sum, { bytes, kind }) => sum + (kind === 'ram' ? bytes : 0), 0);
-  const recommended = Math.max(Math.ceil(Math.log2(Math.max(ram, 1))) - 7, ORDER_MIN);
-  return 2 * 2 ** Math.min(Math.max(order, recommended + 1), ORDER_MAX);
 }

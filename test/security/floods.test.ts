@@ -137,8 +137,8 @@ test('a client that may have two guests, or so many bytes of tables, gets no mor
   } finally {
     await few.end();
   }
-  // Room for the guests of the well-behaved client, which is another one: two tables of order 22 with reverse maps.
-  const small = await startVictim({ tableBytesPerClientMax: 16 * 2 ** 20 });
+  // Room for the guests of the well-behaved client, which is another one: two tables of order 22 with all that is counted.
+  const small = await startVictim({ tableBytesPerClientMax: 32 * 2 ** 20 });
   try {
     assertProblem(
       await small.ask('/v1/guests/a', { ...json({ order: 24 }), method: 'PUT' }),
