@@ -31,10 +31,11 @@ export const PROCESSORS_MAX = 64;
 export const MEMSLOTS_MAX = 32;
 /** Open readers of a guest's table stream. */
 export const HTAB_READERS_MAX = 16;
-/** How long a table stream may stand still, either way, before it is cut off: its client hangs, and holds a stream. */
-export const HTAB_IDLE_MILLIS = 60_000;
-/** How long a table reader may wait for its next pass: a copy asks at once, and the engine has few. */
-export const HTAB_READER_IDLE_MILLIS = 60_000;
+/**
+ * How long a table stream may stand still, either way, before it is cut off (its client hangs, and holds a stream), and a
+ * table reader wait for its next pass (a copy asks at once, and the engine has few), unless configured.
+ */
+export const HTAB_IDLE_SECONDS_MAX = 60;
 /** Guests of a daemon: each reserves some 10 GiB of address space (not memory). */
 export const GUESTS_MAX = 64;
 

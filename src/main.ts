@@ -58,7 +58,11 @@ export async function serve(given: z.input<typeof serveOptions>): Promise<Daemon
   const guarded = guard(app, { ...options, connections, access, hostNames });
   const audit = auditAdministration(app, { log, clientOf: (request) => guarded.clientOf(request) });
   guardQuotas(app, { ...options, guests, guard: guarded });
-  await app.register(httpRoutes, { guests, isReady: () => closing === undefined });
+  await app.register(httpRoutes, {
+    guests,
+    isReady: () => closing === undefined,
+    htabIdleMillis: options.htabIdleSecondsMax * 1000,
+  });
   await app.register(streamRoutes, { guests, guard: guarded, audit });
   await app.ready();
   // It never listens itself, and this starts its watch over requests that come too slowly.

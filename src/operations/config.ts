@@ -12,6 +12,7 @@ import {
   CONNECTIONS_PER_CLIENT_MAX,
   GUESTS_MAX,
   HEADERS_SECONDS_MAX,
+  HTAB_IDLE_SECONDS_MAX,
   PROCESSORS_MAX,
   REQUEST_SECONDS_MAX,
   REQUESTS_PER_SECOND_MAX,
@@ -163,6 +164,11 @@ export const serveOptions = z.strictObject({
   requestSecondsMax: limit(1, SECONDS_CEILING, REQUEST_SECONDS_MAX).meta({
     value: 'SECONDS',
     description: 'how long a whole request may take to arrive',
+  }),
+  htabIdleSecondsMax: limit(1, SECONDS_CEILING, HTAB_IDLE_SECONDS_MAX).meta({
+    value: 'SECONDS',
+    description:
+      'how long a table stream may stand still before it is cut off, and a table reader be left alone before it is closed',
   }),
 });
 

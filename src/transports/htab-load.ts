@@ -3,7 +3,6 @@
  * credits allow; while they are used up nothing more is read from the socket. Main thread.
  */
 import type { Readable } from 'node:stream';
-import { HTAB_IDLE_MILLIS } from '../../schemas/limits.ts';
 import { problem, type ProblemError } from '../../schemas/problems.ts';
 import { HEADER_BYTES } from '../../schemas/records.ts';
 import { STATUSES, statusName } from '../../schemas/statuses.ts';
@@ -25,8 +24,8 @@ interface Load {
   onNews: () => void;
 }
 
-/** Resolves when all of it is in the table. Throws guest-state, htab-invalid, table-changed, or what ended the guest. */
-export async function loadTable(guest: Guest, body: Readable): Promise<Totals> {
+/** Resolves when all of it is in the table. Throws guest-state, htab-invalid, table-changed, request-too-slow, or what ended the guest. */
+export async function loadTable(guest: Guest, body: Readable, idleMillis: number): Promise<Totals> {
   const load: Load = {
     guest,
     order: guest.status().order,
@@ -40,7 +39,7 @@ export async function loadTable(guest: Guest, body: Readable): Promise<Totals> {
   };
   const cutter = openCutter(2 ** (load.order - 4));
   try {
-    for await (const chunk of withinTime(body)) {
+    for await (const chunk of withinTime(body, idleMillis)) {
       for (const piece of cutter.cut(chunk)) await write(load, piece);
     }
     const last = cutter.end();
@@ -54,22 +53,36 @@ export async function loadTable(guest: Guest, body: Readable): Promise<Totals> {
 }
 
 /**
- * The chunks; a sender that is silent for too long is cut off. Who stops early leaves the connection alone: the answer
- * must still go over it.
+ * The chunks; a sender that is silent for too long is refused. Whatever stops it early leaves the connection alone: the
+ * answer must still go over it.
  */
-async function* withinTime(body: Readable): AsyncGenerator<Uint8Array> {
-  const late = problem('request-too-slow', `nothing came for ${HTAB_IDLE_MILLIS} ms`);
-  const watch = () => setTimeout(() => body.destroy(late), HTAB_IDLE_MILLIS).unref();
-  let idle = watch();
+async function* withinTime(body: Readable, idleMillis: number): AsyncGenerator<Uint8Array> {
+  const chunks = body.iterator({ destroyOnReturn: false });
   try {
-    for await (const chunk of body.iterator({ destroyOnReturn: false })) {
-      clearTimeout(idle);
-      yield chunk as Uint8Array;
-      idle = watch();
+    for (;;) {
+      const next = chunks.next();
+      // It may fail when nobody waits for it any more: when the connection is closed behind the answer.
+      next.catch(() => {});
+      const { done, value } = await inTime(next, idleMillis);
+      if (done === true) return;
+      yield value as Uint8Array;
     }
   } finally {
-    clearTimeout(idle);
+    chunks.return?.().catch(() => {});
   }
+}
+
+async function inTime<T>(chunk: Promise<T>, idleMillis: number): Promise<T> {
+  const late = Promise.withResolvers<never>();
+  const idle = setTimeout(() => late.reject(tooLate(idleMillis)), idleMillis).unref();
+  return Promise.race([chunk, late.promise]).finally(() => clearTimeout(idle));
+}
+
+/** What comes after the answer is no request: the connection ends with it. */
+function tooLate(idleMillis: number): ProblemError {
+  return problem('request-too-slow', `nothing came for ${idleMillis} ms`, {
+    headers: { connection: 'close' },
+  });
 }
 
 async function write(load: Load, { frame, parts }: Piece): Promise<void> {

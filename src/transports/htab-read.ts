@@ -6,7 +6,7 @@
  * The reader in the engine stops at the end of a pass (HTAB_STOPS), so reads that were under way then give nothing.
  */
 import { Readable } from 'node:stream';
-import { HTAB_IDLE_MILLIS, HTAB_READ_BYTES_MAX } from '../../schemas/limits.ts';
+import { HTAB_READ_BYTES_MAX } from '../../schemas/limits.ts';
 import { operationByName } from '../../schemas/operations.ts';
 import { problem } from '../../schemas/problems.ts';
 import { HEADER_BYTES, encodeRequests } from '../../schemas/records.ts';
@@ -26,6 +26,8 @@ export interface PassOptions {
   readonly reader: bigint;
   /** Closes the reader at the pass's end. */
   readonly onlyPass: boolean;
+  /** How long nothing may be taken. */
+  readonly idleMillis: number;
   /** Called once, before the end is seen. `whole`: the next pass may begin; else the reader is closed, or the guest gone. */
   readonly onEnd: (whole: boolean) => void;
 }
@@ -46,7 +48,7 @@ interface Pass extends PassOptions {
 
 /** Throws what openStream throws. */
 export function readPass(options: PassOptions): Readable {
-  const { guest } = options;
+  const { guest, idleMillis } = options;
   const readable = new Readable({
     highWaterMark: AHEAD_BYTES,
     read() {
@@ -76,7 +78,7 @@ export function readPass(options: PassOptions): Readable {
     full: false,
     over: false,
   };
-  const idle = setTimeout(() => readable.destroy(tooSlow()), HTAB_IDLE_MILLIS).unref();
+  const idle = setTimeout(() => readable.destroy(tooSlow(idleMillis)), idleMillis).unref();
   send(pass, [record('HTAB_READ', options.reader, 0n)]);
   return readable;
 }
@@ -158,6 +160,6 @@ function refused({ name }: Guest, status: number) {
   );
 }
 
-function tooSlow() {
-  return problem('request-too-slow', `nothing was taken for ${HTAB_IDLE_MILLIS} ms`);
+function tooSlow(idleMillis: number) {
+  return problem('request-too-slow', `nothing was taken for ${idleMillis} ms`);
 }

@@ -4,7 +4,7 @@
  * A reader belongs to nobody's connection, so it ends when it is closed, when a pass of it is cut short (its changes are
  * lost then), or when it is left alone for too long: the engine has few, and makes every hcall note its changes for them.
  */
-import { HTAB_READERS_MAX, HTAB_READER_IDLE_MILLIS } from '../../schemas/limits.ts';
+import { HTAB_READERS_MAX } from '../../schemas/limits.ts';
 import { problem } from '../../schemas/problems.ts';
 import { STATUSES } from '../../schemas/statuses.ts';
 import type { Guest } from '../guests/types.ts';
@@ -34,23 +34,29 @@ export interface Readers {
   close(guest: Guest, id: number): Promise<void>;
 }
 
-/** By what REST calls them. */
-type Open = Map<number, Reader>;
+interface Open {
+  /** How long a pass may stand still, and a reader be left alone. */
+  readonly idleMillis: number;
+  /** By what REST calls them. */
+  readonly readers: Map<number, Reader>;
+}
 
-export function openReaders(): Readers {
-  const open: Open = new Map();
+export function openReaders(idleMillis: number): Readers {
+  const open: Open = { idleMillis, readers: new Map() };
   let ids = 0;
   return {
     async readOnce(guest, boltedOnly) {
       const reader = await openReader(guest, boltedOnly);
-      return orClosed(guest, reader, () => readPass({ guest, reader, onlyPass: true, onEnd() {} }));
+      return orClosed(guest, reader, () =>
+        readPass({ guest, reader, onlyPass: true, idleMillis, onEnd() {} }),
+      );
     },
     async follow(guest, boltedOnly) {
       const number = await openReader(guest, boltedOnly);
       const id = ++ids;
       const reader: Reader = { guest, number, reading: false, idle: undefined };
       const first = orClosed(guest, number, () => begin(open, id, reader));
-      open.set(id, reader);
+      open.readers.set(id, reader);
       return { id, pass: first };
     },
     next: (guest, id) => begin(open, id, readerOf(open, guest, id)),
@@ -65,12 +71,13 @@ function begin(open: Open, id: number, reader: Reader): Readable {
     guest,
     reader: number,
     onlyPass: false,
+    idleMillis: open.idleMillis,
     onEnd(whole) {
       reader.reading = false;
       if (!whole) return forget(open, id);
       // The guest may be gone by then, and its readers with it.
       const closeIt = (): void => void close(open, guest, id).catch(() => {});
-      reader.idle = setTimeout(closeIt, HTAB_READER_IDLE_MILLIS).unref();
+      reader.idle = setTimeout(closeIt, open.idleMillis).unref();
     },
   });
   clearTimeout(reader.idle);
@@ -79,11 +86,11 @@ function begin(open: Open, id: number, reader: Reader): Readable {
 }
 
 function readerOf(open: Open, guest: Guest, id: number): Reader {
-  const reader = open.get(id);
+  const reader = open.readers.get(id);
   if (reader === undefined || reader.guest !== guest)
     throw problem(
       'htab-reader-not-found',
-      `${guest.name} has no table reader ${id}: it was closed, cut short, or left alone for ${HTAB_READER_IDLE_MILLIS} ms`,
+      `${guest.name} has no table reader ${id}: it was closed, cut short, or left alone for ${open.idleMillis} ms`,
     );
   if (reader.reading)
     throw problem('htab-reader-busy', `a pass of table reader ${id} is being read`);
@@ -97,8 +104,8 @@ async function close(open: Open, guest: Guest, id: number): Promise<void> {
 }
 
 function forget(open: Open, id: number): void {
-  clearTimeout(open.get(id)?.idle);
-  open.delete(id);
+  clearTimeout(open.readers.get(id)?.idle);
+  open.readers.delete(id);
 }
 
 /** What cannot begin to read leaves no reader behind. */

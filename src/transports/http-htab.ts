@@ -17,9 +17,10 @@ const OCTETS = 'application/octet-stream';
 type HtabRoute = { Params: GuestParams; Querystring: Record<string, unknown> };
 type ReaderRoute = { Params: GuestParams & { reader: string } };
 
-export function htabRoutes(app: FastifyInstance, guests: Guests): void {
+/** `idleMillis`: how long a stream may stand still, and a reader be left alone. */
+export function htabRoutes(app: FastifyInstance, guests: Guests, idleMillis: number): void {
   const url = '/v1/guests/:guest/htab';
-  const readers = openReaders();
+  const readers = openReaders(idleMillis);
   app.removeAllContentTypeParsers();
   app.addContentTypeParser(OCTETS, (_request, payload, done) => done(null, payload));
 
@@ -40,7 +41,7 @@ export function htabRoutes(app: FastifyInstance, guests: Guests): void {
     const guest = guestWithTable(guests, params.guest);
     throwUnlessPaused(guest);
     if (body === undefined) throw problem('body-invalid', 'the body is missing');
-    return loadTable(guest, body as Readable);
+    return loadTable(guest, body as Readable, idleMillis);
   });
 
   app.get<ReaderRoute>(

@@ -13,6 +13,7 @@
  *   bodies.ts       what is wrong with a body
  */
 import type { FastifyInstance } from 'fastify';
+import { HTAB_IDLE_SECONDS_MAX } from '../../schemas/limits.ts';
 import { OPERATIONS } from '../../schemas/operations.ts';
 import { problem } from '../../schemas/problems.ts';
 import type { Guests } from '../guests/types.ts';
@@ -33,10 +34,13 @@ export interface HttpOptions {
   readonly guests: Guests;
   /** False while the daemon drains: /readyz says so, and who balances load sends nothing more. */
   readonly isReady?: () => boolean;
+  /** How long a table stream may stand still, and a reader be left alone. */
+  readonly htabIdleMillis?: number;
 }
 
 export async function httpRoutes(app: FastifyInstance, options: HttpOptions): Promise<void> {
   const { guests, isReady = () => true } = options;
+  const htabIdleMillis = options.htabIdleMillis ?? 1000 * HTAB_IDLE_SECONDS_MAX;
   answerProblems(app);
   // Fastify reads text/plain by itself, and a call is never that.
   app.removeContentTypeParser('text/plain');
@@ -51,7 +55,7 @@ export async function httpRoutes(app: FastifyInstance, options: HttpOptions): Pr
   recordingRoutes(app, guests);
   metricsRoutes(app, guests);
   await app.register(async (scope) => memoryRoutes(scope, guests));
-  await app.register(async (scope) => htabRoutes(scope, guests));
+  await app.register(async (scope) => htabRoutes(scope, guests, htabIdleMillis));
 }
 
 // What fastify-plugin does: no context of its own, so that errors elsewhere are answered here too.
