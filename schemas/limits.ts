@@ -103,6 +103,8 @@ export const TLS_HANDSHAKE_MILLIS = 5_000;
 export const RECORDINGS_PER_GUEST_MAX = 4;
 /** A recording's file, compressed: from 3 bytes an event (a boot, most of it read back) up to some dozens. */
 export const RECORDING_BYTES_MAX = 256 * 1024 * 1024;
+/** All recordings of a daemon unless configured, what may wait for their threads included: ten of the usual size at once. */
+export const RECORDINGS_BYTES_MAX = 2 * 1024 * 1024 * 1024;
 /** Events of a recording: what a replay can still hold in memory, a few gigabytes. */
 export const RECORDING_EVENTS_MAX = 20_000_000;
 /** A recording that somebody forgot ends by itself. */

@@ -182,6 +182,13 @@ export const PROBLEMS = {
     meaning: 'The guest keeps as many recordings as it may.',
     whatToDo: 'Download one and DELETE it.',
   },
+  'recording-memory': {
+    status: 409,
+    title: 'No memory for another recording',
+    meaning: 'The recordings of all guests of the daemon take as much memory as they may.',
+    whatToDo:
+      'Download recordings and DELETE them, or ask for a smaller bytesMax; recordingsBytesMax of the daemon is the limit.',
+  },
   'query-invalid': {
     status: 400,
     title: 'The query is malformed',

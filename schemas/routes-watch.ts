@@ -24,6 +24,7 @@ export const WATCH: readonly Route[] = [
       ...reading,
       'recording-running',
       'recording-limit',
+      'recording-memory',
       'stream-limit',
       'table-changed',
     ],

@@ -47,7 +47,7 @@ export async function serve(given: z.input<typeof serveOptions>): Promise<Daemon
   const reach = readReach(options);
   const log = openLog(options.logLevel);
   const boundTables = options.tableBytesPerClientMax < TABLE_BYTES_PER_CLIENT_MAX;
-  const guests = await openGuests({ processors: options.processors, log, boundTables });
+  const guests = await openGuests({ ...options, log, boundTables });
   const access =
     reach.access === undefined ? undefined : watchAccess(options.accessFile!, reach.access, log);
   let closing: Promise<void> | undefined;

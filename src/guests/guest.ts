@@ -36,7 +36,7 @@ import {
 } from './life.ts';
 import type { Life } from './life.ts';
 import type { RecordedGuest } from './recording/recorded-guest.ts';
-import { openRecordings } from './recording/recordings.ts';
+import { openRecordings, type RecordingBudget } from './recording/recordings.ts';
 import type { OwnedRecordings } from './recording/recordings.ts';
 import type { Guest, RingFill, Role, StreamEnd, StreamListener } from './types.ts';
 
@@ -54,6 +54,7 @@ export interface GuestSite {
   readonly map: Engine['map'];
   readonly pool: Pool;
   readonly answerPlaces: AnswerPlaces;
+  readonly recordingBudget: RecordingBudget;
 }
 
 /** What the registry may do with a guest beside the transports. */
@@ -103,7 +104,7 @@ export function openGuest(site: GuestSite): OwnedGuest {
     end: undefined,
   };
   const processors = site.pool.processors.length;
-  const recordings = openRecordings(state.recorded);
+  const recordings = openRecordings(state.recorded, site.recordingBudget);
   return {
     name: site.name,
     config: site.config,

@@ -3,7 +3,12 @@
  */
 import type { Logger } from 'pino';
 import type { GuestConfig } from '../../schemas/guests.ts';
-import { GUESTS_MAX, SHUTDOWN_GRACE_MILLIS } from '../../schemas/limits.ts';
+import {
+  GUESTS_MAX,
+  RECORDING_BACKLOG_BYTES_MAX,
+  RECORDINGS_BYTES_MAX,
+  SHUTDOWN_GRACE_MILLIS,
+} from '../../schemas/limits.ts';
 import { problem } from '../../schemas/problems.ts';
 import { startPool, stopPool } from '../processors/pool.ts';
 import { findStuck } from '../processors/stuck.ts';
@@ -15,6 +20,7 @@ import type { AnswerPlaces } from './facts.ts';
 import { openGuest } from './guest.ts';
 import type { OwnedGuest } from './guest.ts';
 import { layOut } from './layout.ts';
+import type { RecordingBudget } from './recording/recordings.ts';
 import type { Guest, Guests } from './types.ts';
 
 /** How long a peer that takes no answers can hold up the end of its guest: half of what a shutdown may take. */
@@ -23,17 +29,24 @@ const ANSWER_GRACE_MILLIS = SHUTDOWN_GRACE_MILLIS / 2;
 /** Between looks at who waits for a lock. */
 const STUCK_LOOK_MILLIS = 1000;
 
-export interface GuestsOptions {
-  readonly processors: number;
-  readonly log: Logger;
+export interface GuestBounds {
   /** Tables get only the room that they count with for a quota; else whatever their guest's memory has. */
   readonly boundTables?: boolean;
+  /** Memory that all recordings may take, and how much of it may wait for one's thread. */
+  readonly recordingsBytesMax?: number;
+  readonly recordingBacklogBytesMax?: number;
+}
+
+export interface GuestsOptions extends GuestBounds {
+  readonly processors: number;
+  readonly log: Logger;
 }
 
 interface Registry {
   readonly module: WebAssembly.Module;
   readonly pool: Pool;
   readonly boundTables: boolean;
+  readonly recordingBudget: RecordingBudget;
   /** By number: a guest's number is its bits in the bells. */
   readonly byNumber: (OwnedGuest | undefined)[];
   readonly byName: Map<string, OwnedGuest>;
@@ -46,7 +59,7 @@ interface Registry {
 export async function openGuests(options: GuestsOptions): Promise<Guests> {
   const module = await compileEngine();
   const pool = await startPool(module, options.processors);
-  return guestsOn(pool, module, options.log, options.boundTables);
+  return guestsOn(pool, module, options.log, options);
 }
 
 /** The guests of a pool, which is theirs from now on. */
@@ -54,13 +67,19 @@ export function guestsOn(
   pool: Pool,
   module: WebAssembly.Module,
   log: Logger,
-  boundTables = false,
+  bounds: GuestBounds = {},
 ): Guests {
   const byName = new Map<string, OwnedGuest>();
   const registry: Registry = {
     module,
     pool,
-    boundTables,
+    boundTables: bounds.boundTables ?? false,
+    recordingBudget: {
+      bytesMax: bounds.recordingsBytesMax ?? RECORDINGS_BYTES_MAX,
+      backlogBytesMax: bounds.recordingBacklogBytesMax ?? RECORDING_BACKLOG_BYTES_MAX,
+      takenBytes: () =>
+        [...byName.values()].reduce((sum, { recordings }) => sum + recordings.takenBytes(), 0),
+    },
     byName,
     byNumber: [],
     removals: new Map(),
@@ -120,8 +139,17 @@ function create(registry: Registry, name: string, config: GuestConfig): Guest {
   const { pool, boundTables } = registry;
   layOut(config, engine, memory.buffer.byteLength, boundTables);
   registry.answerPlaces ??= answerPlacesOf(engine);
-  const { answerPlaces } = registry;
-  const guest = openGuest({ name, number, config, memory, map: engine.map, pool, answerPlaces });
+  const { answerPlaces, recordingBudget } = registry;
+  const guest = openGuest({
+    name,
+    number,
+    config,
+    memory,
+    map: engine.map,
+    pool,
+    answerPlaces,
+    recordingBudget,
+  });
   registry.byName.set(name, guest);
   registry.byNumber[number] = guest;
   guest.begin(config.state);

@@ -14,6 +14,7 @@ import {
   HEADERS_SECONDS_MAX,
   HTAB_IDLE_SECONDS_MAX,
   PROCESSORS_MAX,
+  RECORDINGS_BYTES_MAX,
   REQUEST_SECONDS_MAX,
   REQUESTS_PER_SECOND_MAX,
   TABLE_BYTES_PER_CLIENT_MAX,
@@ -76,6 +77,7 @@ function hostFault(text: string): string | undefined {
 
 const CONNECTIONS_CEILING = 1_000_000;
 const SECONDS_CEILING = 86_400;
+const BYTES_CEILING = 2 ** 40;
 
 export const serveOptions = z.strictObject({
   listen: listOf((text) =>
@@ -156,6 +158,11 @@ export const serveOptions = z.strictObject({
     value: 'BYTES',
     description:
       'what the tables of these guests may take together: for each the largest that its memory allows, its reverse map, and as much for a resize',
+  }),
+  recordingsBytesMax: limit(0, BYTES_CEILING, RECORDINGS_BYTES_MAX).meta({
+    value: 'BYTES',
+    description:
+      'memory that all recordings may take together: for each that goes on its bytesMax and what may wait to be written, for each that has ended its file',
   }),
   headersSecondsMax: limit(1, SECONDS_CEILING, HEADERS_SECONDS_MAX).meta({
     value: 'SECONDS',

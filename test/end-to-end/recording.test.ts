@@ -114,6 +114,52 @@ function quarrel(stream: number, round: number): RequestRecord[] {
   ];
 }
 
+test('not ordered: the guest runs on all its processors, and each stream is in its own order', async (context) => {
+  const daemon = await openDaemon(context, 3);
+  await daemon.rest.createGuest('loose', { order: 18, ramBytes: 2 ** 28 });
+  const streams = await Promise.all(
+    [0, 1, 2].map(() => connectStream(streamUrl(daemon.url, 'loose'))),
+  );
+  context.after(() => Promise.all(streams.map((stream) => stream.close())));
+  const { id, ordered, notes } = await daemon.start('loose', { ordered: false });
+  assert.equal(ordered, false);
+  assert.match(String(notes), /may not stand in the order/);
+  assert.doesNotMatch(String(notes), /in turns/);
+  const ROUNDS = 500;
+  await Promise.all(
+    streams.map(async (stream, i) => {
+      stream.onAnswers(() => {});
+      for (let round = 0; round < ROUNDS; round++) {
+        // The slot tells which call of which stream it was; nobody else touches it.
+        const slot = BigInt(i * ROUNDS + round);
+        const v = (slot << 12n) | 1n;
+        const records = [{ opcode: 0x08, tag: 1, words: [1n << 39n, slot, v, 0x190n] }];
+        await stream.sendFrame(encodeRequests(records), records.length);
+      }
+      await stream.drained();
+    }),
+  );
+  const { facts, lines, result } = await daemon.endAndReplay('loose', id);
+  assert.equal(lines[0]!['ordered'], false);
+  assert.equal(facts['lost'], 0);
+  const enters = lines.filter(({ op }) => op === 'H_ENTER');
+  assert.equal(enters.length, streams.length * ROUNDS);
+  const cpus = [...new Set(enters.map(({ cpu }) => cpu))];
+  assert.equal(cpus.length, streams.length);
+  for (const cpu of cpus) {
+    const slots = enters
+      .filter((line) => line['cpu'] === cpu)
+      .map((line) => Number((line['args'] as string[])[1]));
+    assert.deepEqual(
+      slots,
+      slots.map((_, i) => slots[0]! + i),
+      `cpu ${String(cpu)}`,
+    );
+  }
+  // They met in no entry, so the order between them is of no account.
+  assertReplays(result);
+});
+
 test('streams on different processors stand in the order of what happened', async (context) => {
   const daemon = await openDaemon(context, 3);
   await daemon.rest.createGuest('many', { order: 18, ramBytes: 2 ** 28 });

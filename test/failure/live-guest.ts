@@ -33,6 +33,7 @@ export function openLiveGuest(pool: Pool, config: GuestConfig): LiveGuest {
     map,
     pool,
     answerPlaces: answerPlacesOf(engine),
+    recordingBudget: { bytesMax: 0, backlogBytesMax: 0, takenBytes: () => 0 },
   });
   guest.begin(config.state);
   const exports = engineExports();

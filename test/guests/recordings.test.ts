@@ -2,14 +2,15 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { TestContext } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { gunzipSync } from 'node:zlib';
 import { pino } from 'pino';
 import { operationByName } from '../../schemas/operations.ts';
 import type { ProblemCode } from '../../schemas/problems.ts';
 import type { RequestRecord } from '../../schemas/records.ts';
 import { recordingBody } from '../../schemas/recordings.ts';
-import { guestsOn } from '../../src/guests/registry.ts';
-import type { Guest } from '../../src/guests/types.ts';
+import { type GuestBounds, guestsOn } from '../../src/guests/registry.ts';
+import type { Guest, Guests } from '../../src/guests/types.ts';
 import { openMerge } from '../../src/guests/recording/merge.ts';
 import { startPool } from '../../src/processors/pool.ts';
 import { compileEngine } from '../../src/rings/engine.ts';
@@ -18,10 +19,21 @@ import { config, enter, reads } from './configs.ts';
 const module = await compileEngine();
 const defaults = recordingBody.parse({});
 
-async function openGuest(context: TestContext): Promise<Guest> {
-  const guests = guestsOn(await startPool(module, 2), module, pino({ level: 'silent' }));
+async function openAll(context: TestContext, bounds: GuestBounds = {}): Promise<Guests> {
+  const guests = guestsOn(await startPool(module, 2), module, pino({ level: 'silent' }), bounds);
   context.after(() => guests.close());
-  return guests.create('g', config());
+  return guests;
+}
+
+const openGuest = async (context: TestContext, bounds: GuestBounds = {}): Promise<Guest> =>
+  (await openAll(context, bounds)).create('g', config());
+
+/** Fails after a long time; it is no measure of anything. */
+async function until(what: string, holds: () => boolean): Promise<void> {
+  for (let tries = 0; !holds(); tries++) {
+    assert.ok(tries < 600, `never: ${what}`);
+    await sleep(50);
+  }
 }
 
 function linesOf(guest: Guest, id: string): Record<string, unknown>[] {
@@ -71,6 +83,74 @@ test('a limit of events ends it: the file is whole up to there, and what came af
   assert.equal(lines.length, 5);
   assert.deepEqual(lines.at(-1), { op: 'END', order: 18, lost: 7, ended: 'events' });
   assert.equal(lines[0]!['lost'], 7);
+});
+
+test('a limit of time ends it by itself, with a hash: nothing is lost', async (context) => {
+  const guest = await openGuest(context);
+  const { id } = await guest.recordings.start({ ...defaults, secondsMax: 1 });
+  const facts = () => guest.recordings.facts(id);
+  let made = 0;
+  for (; facts().state === 'recording'; made++) await guest.run(reads(1));
+  await until('ended', () => facts().state === 'ended');
+  assert.equal(facts().end, 'time');
+  assert.deepEqual([facts().lost, facts().tableHash], [0, true]);
+  const ops = linesOf(guest, id).map(({ op }) => op);
+  assert.deepEqual(ops.slice(-2), ['TABLE_HASH', 'END']);
+  // The last one may have been made when it had ended.
+  assert.ok(made - (ops.length - 3) <= 1, `${made} made, ${ops.length - 3} recorded`);
+  // The guest is as before.
+  await guest.run(reads(1));
+  assert.equal(linesOf(guest, id).length, ops.length);
+});
+
+test('a thread that cannot follow ends it: what is missing is counted, and the guest goes on', async (context) => {
+  const guest = await openGuest(context, { recordingBacklogBytesMax: 40_000 });
+  const { id } = await guest.recordings.start(defaults);
+  const READS = 5000;
+  let made = 0;
+  while (guest.recordings.facts(id).state === 'recording') {
+    // All at once: the thread has little time in between.
+    assert.equal((await guest.run(reads(READS))).length, READS);
+    made += READS;
+    assert.ok(made < 5_000_000, 'it follows for ever');
+  }
+  await until('ended', () => guest.recordings.facts(id).state === 'ended');
+  const facts = guest.recordings.facts(id);
+  assert.equal(facts.end, 'backlog');
+  assert.equal(facts.tableHash, false);
+  assert.ok(facts.lost > 0);
+  assert.match(facts.notes.join(), new RegExp(`${facts.lost} records .* are not in the file`));
+  const lines = linesOf(guest, id);
+  assert.deepEqual(lines.at(-1), { op: 'END', order: 18, lost: facts.lost, ended: 'backlog' });
+  assert.equal(lines.length, facts.events + 2);
+  // Whole up to there, and no more executed than was asked.
+  assert.ok(facts.events + facts.lost <= made, JSON.stringify(facts));
+  assert.ok(lines.slice(1, -1).every(({ op }) => op === 'H_READ'));
+});
+
+test('recordings of all guests share one limit: going on they count with what they may come to', async (context) => {
+  const MIB = 2 ** 20;
+  const bounds = { recordingsBytesMax: 5 * MIB, recordingBacklogBytesMax: MIB };
+  const guests = await openAll(context, bounds);
+  const [g, h] = [await guests.create('g', config()), await guests.create('h', config())];
+  const options = { ...defaults, bytesMax: 2 * MIB };
+  await assert.rejects(
+    g.recordings.start({ ...options, bytesMax: 4 * MIB + 1 }),
+    refused('recording-memory'),
+  );
+  const starting = g.recordings.start(options);
+  // It counts from the moment that it was asked for.
+  await assert.rejects(h.recordings.start(options), refused('recording-memory'));
+  const { id } = await starting;
+  await assert.rejects(h.recordings.start(options), refused('recording-memory'));
+  assert.equal((await h.recordings.start({ ...options, bytesMax: MIB })).state, 'recording');
+  h.recordings.remove('1');
+  await g.recordings.end(id);
+  // Its file is small.
+  assert.equal((await h.recordings.start(options)).state, 'recording');
+  await assert.rejects(g.recordings.start(options), refused('recording-memory'));
+  await guests.remove('h');
+  assert.equal((await g.recordings.start(options)).state, 'recording');
 });
 
 test('what the format has no event for ends it, and says so', async (context) => {

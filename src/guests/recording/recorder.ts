@@ -88,11 +88,11 @@ export async function startRecorder(
   id: string,
   guest: RecordedGuest,
   options: RecordingOptions,
+  backlogBytesMax: number,
 ): Promise<Recorder> {
   const { bytesMax, eventsMax } = options;
-  const writer = openWriter({ bytesMax, eventsMax }, () => {
-    void end(state, state.writer.written().full!);
-  });
+  const onFull = (): void => void end(state, state.writer.written().full!);
+  const writer = openWriter({ bytesMax, eventsMax }, backlogBytesMax, onFull);
   const state: State = {
     id,
     guest,

@@ -1,4 +1,7 @@
-/** The recordings of one guest: one going on, a few kept. They end with their guest. Main thread only. */
+/**
+ * The recordings of one guest: one going on, a few kept. They end with their guest. What all of a daemon take together is
+ * bounded: one that goes on counts with what it may come to. Main thread only.
+ */
 import { RECORDINGS_PER_GUEST_MAX } from '../../../schemas/limits.ts';
 import { problem } from '../../../schemas/problems.ts';
 import type { RecordingFacts, RecordingOptions } from '../../../schemas/recordings.ts';
@@ -22,16 +25,29 @@ export interface Recordings {
 
 /** What the guest may do beside. */
 export interface OwnedRecordings extends Recordings {
+  /** Memory, that of one going on as it may come to. */
+  takenBytes(): number;
   noteDeath(processor: number): void;
   /** The guest failed: what was recorded until then is kept. */
   endAll(): void;
   dropAll(): void;
 }
 
-export function openRecordings(guest: RecordedGuest): OwnedRecordings {
+/** Of a daemon. */
+export interface RecordingBudget {
+  readonly bytesMax: number;
+  /** Frames and answers that may wait for the thread of one recording. */
+  readonly backlogBytesMax: number;
+  /** By the recordings of all guests. */
+  takenBytes(): number;
+}
+
+export function openRecordings(guest: RecordedGuest, budget: RecordingBudget): OwnedRecordings {
   const recorders = new Map<string, Recorder>();
   let lastId = 0;
   let starting = false;
+  /** What the one that goes on, or starts, may come to. */
+  let mayTakeBytes = 0;
 
   function recorder(id: string): Recorder {
     const found = recorders.get(id);
@@ -50,16 +66,19 @@ export function openRecordings(guest: RecordedGuest): OwnedRecordings {
         throw problem('recording-running', `${guest.name} is being recorded already`);
       if (recorders.size >= RECORDINGS_PER_GUEST_MAX)
         throw problem('recording-limit', `${guest.name} keeps ${recorders.size} recordings`);
+      mayTakeBytes = mustFit(budget, options);
       starting = true;
       try {
         const id = String(++lastId);
-        const started = await startRecorder(id, guest, options);
+        const started = await startRecorder(id, guest, options, budget.backlogBytesMax);
         recorders.set(id, started);
         return started.facts();
       } finally {
         starting = false;
       }
     },
+    takenBytes: () =>
+      keptBytes(recorders) + (starting || goingOn() !== undefined ? mayTakeBytes : 0),
     list: () => [...recorders.values()].map((one) => one.facts()),
     facts: (id) => recorder(id).facts(),
     async end(id) {
@@ -79,4 +98,23 @@ export function openRecordings(guest: RecordedGuest): OwnedRecordings {
       recorders.clear();
     },
   };
+}
+
+/** What a recording may come to; throws recording-memory. */
+function mustFit(budget: RecordingBudget, { bytesMax }: RecordingOptions): number {
+  const bytes = bytesMax + budget.backlogBytesMax;
+  const taken = budget.takenBytes();
+  if (taken + bytes <= budget.bytesMax) return bytes;
+  throw problem(
+    'recording-memory',
+    `recordings take ${taken} bytes of ${budget.bytesMax}; this one may come to ${bytes}`,
+  );
+}
+
+/** The files of those that have ended. */
+function keptBytes(recorders: ReadonlyMap<string, Recorder>): number {
+  const ended = [...recorders.values()]
+    .map((one) => one.facts())
+    .filter(({ state }) => state === 'ended');
+  return ended.reduce((sum, { bytes }) => sum + bytes, 0);
 }

@@ -3,7 +3,6 @@
  * message; what waits for the thread is bounded, and what does not fit any more is counted instead. Main thread only.
  */
 import { Worker } from 'node:worker_threads';
-import { RECORDING_BACKLOG_BYTES_MAX } from '../../../schemas/limits.ts';
 import type { FromWriter, Last, ToWriter, WriterBirth } from './messages.ts';
 
 type Written = Extract<FromWriter, { kind: 'written' }>;
@@ -21,7 +20,12 @@ export interface Writer {
   drop(): void;
 }
 
-export function openWriter(birth: WriterBirth, onFull: () => void): Writer {
+/** `backlogBytesMax`: frames and answers that may wait for the thread. */
+export function openWriter(
+  birth: WriterBirth,
+  backlogBytesMax: number,
+  onFull: () => void,
+): Writer {
   const thread = new Worker(new URL('./writer-thread.ts', import.meta.url), {
     workerData: birth,
     name: 'recording',
@@ -58,7 +62,7 @@ export function openWriter(birth: WriterBirth, onFull: () => void): Writer {
       waiting.push(message);
       if ('bytes' in message) backlogBytes += message.bytes.byteLength;
     },
-    keepsUp: () => backlogBytes < RECORDING_BACKLOG_BYTES_MAX,
+    keepsUp: () => backlogBytes < backlogBytesMax,
     written: () => written,
     async end(last) {
       waiting.push({ kind: 'end', last });
