@@ -6,12 +6,14 @@ import { z } from 'zod';
 import { CHAIN_LENGTHS, PAGE_SIZES } from './controls.ts';
 import { guestState } from './guest-states.ts';
 import { SLOT_SEARCHES } from './guests.ts';
+import { statusesOf } from './operation.ts';
 import { OPERATIONS, type Operation } from './operations.ts';
 import { problemDocument } from './problem-document.ts';
 import { PROBLEM_CODES } from './problems.ts';
 import { RECORDING_ENDS } from './recordings.ts';
 import type { RecordingEnd } from './recordings.ts';
 import { PAGE_FAULT_OUTCOMES, RESIZE_STATES, WALK_OUTCOMES } from './resources.ts';
+import { STATUSES } from './statuses.ts';
 
 /** A 64-bit word as the daemon writes it. */
 const hexWord = z.string().regex(/^0x[0-9a-f]{1,16}$/);
@@ -68,12 +70,15 @@ const explanation = z.object({
 
 /** What a call of the operation is answered: results by name, as many as there are. */
 export function answerSchema(operation: Operation): z.ZodObject {
+  const statuses = statusesOf(operation);
   const results = operation.results.map((name) => [name, hexWord.optional()] as const);
   return z
     .object({
       hcall: z.literal(operation.name),
-      status: z.string().describe(`what r3 says: ${operation.statuses.join(', ')}`),
-      code: z.int().describe('the same as a number'),
+      status: z.enum(statuses).describe('what r3 says'),
+      code: z
+        .literal(statuses.map((name) => STATUSES[name]))
+        .meta({ type: 'integer', description: 'the same as a number, in the same order' }),
       ...Object.fromEntries(results),
       data: z.array(hexWord).optional().describe('words behind the named results'),
       explanation: explanation.optional(),

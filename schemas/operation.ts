@@ -28,6 +28,14 @@ export interface Operation {
   readonly source: string;
 }
 
+/**
+ * Every status that an answer may have: those of the row; H_FUNCTION, where it is not the guest's to ask; H_HARDWARE, when
+ * processors died at the record again and again.
+ */
+export function statusesOf({ statuses }: Operation): readonly StatusName[] {
+  return [...new Set<StatusName>([...statuses, 'H_FUNCTION', 'H_HARDWARE'])];
+}
+
 export const flags = {
   name: 'flags',
   kind: 'flags',

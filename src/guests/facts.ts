@@ -4,6 +4,7 @@
  */
 import type { GuestConfig } from '../../schemas/guests.ts';
 import type { MemoryMap } from '../rings/engine.ts';
+import { statusesOf } from '../../schemas/operation.ts';
 import { OPERATIONS } from '../../schemas/operations.ts';
 import { STATUSES } from '../../schemas/statuses.ts';
 import type { StatusName } from '../../schemas/statuses.ts';
@@ -94,11 +95,11 @@ export type AnswerPlaces = readonly {
 /** Asked of the engine, whose matter it is. */
 export function answerPlacesOf({ calls }: Engine): AnswerPlaces {
   const hcalls = OPERATIONS.filter(({ kind }) => kind === 'hcall');
-  return hcalls.flatMap(({ name, opcode, statuses }) =>
-    [...new Set<StatusName>([...statuses, 'H_FUNCTION', 'H_HARDWARE'])].map((status) => ({
-      hcall: name,
+  return hcalls.flatMap((operation) =>
+    statusesOf(operation).map((status) => ({
+      hcall: operation.name,
       status,
-      at: calls.answerPlace(opcode, STATUSES[status]),
+      at: calls.answerPlace(operation.opcode, STATUSES[status]),
     })),
   );
 }

@@ -1,10 +1,15 @@
 /** Answers in JSON beyond the plain case, which calls.test.ts tries for every operation. */
 import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
+import { gunzipSync } from 'node:zlib';
+import { CALL_ANSWERS } from '../../schemas/answers.ts';
 import { renderAnswer } from '../../schemas/calls.ts';
-import { operationByName } from '../../schemas/operations.ts';
+import { statusesOf } from '../../schemas/operation.ts';
+import { HCALLS, operationByName } from '../../schemas/operations.ts';
 import { EXPLAIN_WORDS } from '../../schemas/records.ts';
-import { STATUSES } from '../../schemas/statuses.ts';
+import { STATUSES, statusName } from '../../schemas/statuses.ts';
+import { recorded } from '../cli/traces.ts';
 
 test('answers: data words, failures without words, half and whole H_READ', () => {
   const render = (name: string, status: number, words: bigint[]) =>
@@ -51,4 +56,36 @@ test('answers: the last words of an explained one are its explanation', () => {
     true,
   );
   assert.deepEqual(read.data, ['0x5']);
+});
+
+test('answers: a status is one of its row, and the code is its number', () => {
+  for (const operation of HCALLS) {
+    const schema = CALL_ANSWERS.get(operation.name)!;
+    const { name: hcall } = operation;
+    for (const status of statusesOf(operation))
+      assert.ok(schema.safeParse({ hcall, status, code: STATUSES[status] }).success, status);
+    assert.ok(!schema.safeParse({ hcall, status: 'H_CONSTRAINED', code: 0 }).success);
+    assert.ok(!schema.safeParse({ hcall, status: 'H_SUCCESS', code: 4 }).success);
+  }
+});
+
+const vectors = recorded('vectors');
+
+test('answers: what KVM answered to each hcall is in its row', {
+  skip: vectors.length === 0,
+}, () => {
+  const seen = new Map<string, Set<number>>();
+  for (const file of vectors) {
+    for (const line of gunzipSync(readFileSync(file)).toString().trimEnd().split('\n').slice(1)) {
+      const { op = '', ret = 0 } = JSON.parse(line) as { op?: string; ret?: number };
+      (seen.get(op) ?? seen.set(op, new Set()).get(op)!).add(ret);
+    }
+  }
+  const known = HCALLS.filter(({ name }) => seen.has(name));
+  assert.ok(known.length > 5);
+  for (const operation of known) {
+    const statuses: readonly string[] = statusesOf(operation);
+    for (const code of seen.get(operation.name)!)
+      assert.ok(statuses.includes(statusName(code)), `${operation.name} ${statusName(code)}`);
+  }
 });
