@@ -6,6 +6,7 @@
 import closeWithGrace from 'close-with-grace';
 import type { Logger } from 'pino';
 import { SHUTDOWN_GRACE_MILLIS } from '../../schemas/limits.ts';
+import { tellSystemd } from './systemd.ts';
 
 export function closeOnSignals(
   close: () => Promise<void>,
@@ -22,6 +23,7 @@ export function closeOnSignals(
     async ({ signal, err }) => {
       if (err !== undefined) log.fatal({ err }, 'an error that nobody caught');
       else log.info({ signal }, 'shutting down');
+      tellSystemd('STOPPING', (error) => log.warn({ err: error }, 'systemd cannot be told'));
       await close();
     },
   );

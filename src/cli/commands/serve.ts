@@ -4,10 +4,11 @@ import { OPTIONS, valueText } from '../../operations/config.ts';
 import type { Configuration } from '../../operations/configuration.ts';
 import { ConfigurationError } from '../../operations/configuration.ts';
 import { readReach } from '../../operations/reach.ts';
+import { tellSystemd } from '../../operations/systemd.ts';
 import { type Command, parseWords } from '../command.ts';
 import { configurationFrom, startHere } from '../daemon-here.ts';
 import { CliError, EXIT, usageError } from '../errors.ts';
-import { print, printJson, table, wrapped } from '../output.ts';
+import { complain, print, printJson, table, wrapped } from '../output.ts';
 import { readyLine } from './ready-line.ts';
 
 export const serve: Command = {
@@ -80,6 +81,7 @@ async function run(words: readonly string[]): Promise<number> {
   daemon.closeOnSignals();
   if (values['until-stdin-ends']) process.stdin.once('close', () => void daemon.close()).resume();
   for (const url of daemon.urls) print(readyLine(url));
+  tellSystemd('READY', (error) => complain(`hptd: systemd cannot be told: ${error.message}`));
   // From here on the daemon's own handles keep the process.
   return EXIT.ok;
 }
