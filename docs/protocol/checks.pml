@@ -16,7 +16,7 @@ bool unmapped;           /* HOST_UNMAP is over */
 #define allTaken(slots) ((takenSlots & (slots)) == (slots))
 
 /* Only for drawings of a counterexample: what happened, and the state after it. Nothing in a verification. */
-mtype = { callsEnter, callsRemove, looks, gets, misses, unlocks, invalidates, locksChain, unlocksChain, seesHostPage,
+mtype = { callsEnter, callsRemove, looks, gets, misses, unlocks, invalidates, locksChain, unlocksChain, swapsChain, seesHostPage,
   asksInProgress, asksSequence, countsIn, takesPage, movesSequence, countsOut, answersFull };
 #define SAY(what, s) \
   printf("STEP %d %e %d %d %d %d %d %d\n", _pid, what, s, dword0[0], dword0[1], dword0[2], rmap, hostPresent)

@@ -16,11 +16,12 @@
 #define SLOT_SEARCH LINEARIZABLE
 #endif
 
-#define NO_RECHECK 1     /* H_ENTER does not ask again under the chain lock whether the host's page went away */
+#define NO_RECHECK 1     /* H_ENTER does not ask again, when it links, whether the host's page went away */
 #define SEQUENCE_FIRST 2 /* ... or asks in the wrong order */
 #define BULK_WAITS 3     /* a bulk removal waits for its second entry with the first in hand */
 #define UNMAP_WAITS 4    /* the host waits for an entry with the chain lock in hand */
 #define NO_COMPARE 5     /* an entry lock is taken by a load and a store */
+#define LINKS_LAST 6     /* H_ENTER asks whether the page went away, then puts its entry on an empty chain */
 #ifndef BREAK
 #define BREAK 0
 #endif
@@ -119,6 +120,35 @@ inline unlockChain(w) {
   }
 }
 
+/* A chain without entries, or with one, is all in its word: one compare-and-swap changes it. Gives `got`. */
+inline replaceWord(w) {
+  atomic {
+    if
+    :: rmap == word -> rmap = w; got = true; SAY(swapsChain, NO_SLOT)
+    :: else -> got = false
+    fi;
+    word = 0
+  }
+}
+
+inline appendAlone(s) { replaceWord(SET(s)) }
+
+inline unlinkAlone(s) {
+  atomic { word = rmap; got = false }
+  if
+  :: word == SET(s) -> replaceWord(0)
+  :: else -> word = 0
+  fi
+}
+
+inline unlinkInvalidated(s) {
+  unlinkAlone(s);
+  if
+  :: got -> got = false
+  :: else -> lockChain(); unlockChain(word & ~SET(s))
+  fi
+}
+
 /* ---- host/invalidation.ts ---- */
 
 /* Gives `changed`. Two loads, and their order matters. */
@@ -147,7 +177,7 @@ inline endInvalidation() {
 inline enter(slots, slot) {
   atomic { wanted[_pid] = slots; wasFull[_pid] = allTaken(slots); SAY(callsEnter, slots) }
   sequence = invalidateSeq;
-  composeMemory();
+  realWord();
   if
   :: (slots) == ANY_SLOT -> lockFreeSlot()
   :: else -> lockThatSlot(slot)
@@ -159,13 +189,8 @@ inline enter(slots, slot) {
   atomic { wanted[_pid] = 0; wasFull[_pid] = false; found = 0; sequence = 0; newV = 0; got = false; i = 0; held = 0 }
 }
 
-inline composeMemory() {
+inline realWord() {
   atomic { newV = (hostPresent -> VALID : ABSENT); SAY(seesHostPage, NO_SLOT) }
-  hostChangedSince();
-  if
-  :: changed -> newV = ABSENT; changed = false
-  :: else
-  fi
 }
 
 inline lockFreeSlot() {
@@ -246,6 +271,31 @@ inline publish(s) {
 }
 
 inline linkUnlessHostChanged(s) {
+#if BREAK == LINKS_LAST
+  hostChangedSince();
+#endif
+  atomic { word = rmap; got = false }
+  if
+  :: word == 0 -> appendAlone(s)
+  :: else -> word = 0
+  fi;
+  if
+  :: got ->
+       got = false;
+#if BREAK != NO_RECHECK && BREAK != LINKS_LAST
+       hostChangedSince();
+#endif
+       if
+       :: changed -> newV = ABSENT; changed = false; unlinkAgain(s)
+       :: else
+       fi
+  :: else -> linkLocked(s)
+  fi
+}
+
+inline unlinkAgain(s) { lockChain(); unlockChain(word & ~SET(s)) }
+
+inline linkLocked(s) {
   lockChain();
 #if BREAK != NO_RECHECK
   hostChangedSince();
@@ -283,7 +333,7 @@ inline removePair(s) {
 inline finishBatch() {
   i = 0;
   do
-  :: i < SLOTS && (batch & SET(i)) != 0 -> lockChain(); unlockChain(word & ~SET(i)); unlockHpte(i, 0); i++
+  :: i < SLOTS && (batch & SET(i)) != 0 -> unlinkInvalidated(i); unlockHpte(i, 0); i++
   :: i < SLOTS && (batch & SET(i)) == 0 -> i++
   :: else -> break
   od;

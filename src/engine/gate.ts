@@ -21,10 +21,13 @@ const AWAY: i32 = 0;
 const RUNNING: i32 = 1;
 const PARKED: i32 = 2;
 
-/** Closed for a change of the table, or for a recovery. */
+/**
+ * Closed for a change of the table, or for a recovery. Each word is 0 or 1 + a processor, so its low byte tells; V8 checks the
+ * alignment of an atomic load of more.
+ */
 @inline
 export function gateIsClosed(): bool {
-  return atomic.load<u64>(GATE) != 0;
+  return (atomic.load<u8>(GATE) | atomic.load<u8>(RECOVERY)) != 0;
 }
 
 /** Returns once this processor may execute hcalls of the guest. */

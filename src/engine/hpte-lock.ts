@@ -37,25 +37,40 @@ const WAIT_NANOS: i64 = 20000;
 @inline
 export function tryLockHpte(entry: usize, busy: u64, at: u32 = 0): bool {
   yieldPoint(AT_LOCK);
-  const v = atomic.load<u64>(entry);
-  if ((v & busy) != 0 || attemptFails()) return false;
+  // RACE: a plain look; what it saw counts only if it is still there when the lock is taken.
+  const v = load<u64>(entry);
+  return (v & busy) == 0 && lockHpteIfStill(entry, v, at);
+}
+
+/** Takes the lock if dword 0 is still `v`, in which HVLOCK is not set. */
+@inline
+export function lockHpteIfStill(entry: usize, v: u64, at: u32 = 0): bool {
+  if (attemptFails()) return false;
   journalTaking(at, entry, v);
-  if (atomic.cmpxchg<u64>(entry, v, v | HPTE_V_HVLOCK) == v) {
-    yieldPoint(AT_LOCKED);
-    return true;
+  if (atomic.cmpxchg<u64>(entry, v, v | HPTE_V_HVLOCK) != v) {
+    journalReleased(at);
+    return false;
   }
-  journalReleased(at);
-  return false;
+  yieldPoint(AT_LOCKED);
+  return true;
 }
 
 /** Takes the lock, waiting for it. Gives dword 0 as locked: HVLOCK is set in it. */
 @inline
 export function lockHpte(entry: usize, at: u32 = 0): u64 {
-  if (!tryLockHpte(entry, HPTE_V_HVLOCK, at)) {
-    count(COUNT_LOCK_WAITS, 1);
-    do awaitUnlocked(entry);
-    while (!tryLockHpte(entry, HPTE_V_HVLOCK, at));
+  yieldPoint(AT_LOCK);
+  // RACE: as in tryLockHpte.
+  const v = load<u64>(entry);
+  if ((v & HPTE_V_HVLOCK) == 0) {
+    if (lockHpteIfStill(entry, v, at)) return v | HPTE_V_HVLOCK;
   }
+  return awaitLock(entry, at);
+}
+
+function awaitLock(entry: usize, at: u32): u64 {
+  count(COUNT_LOCK_WAITS, 1);
+  do awaitUnlocked(entry);
+  while (!tryLockHpte(entry, HPTE_V_HVLOCK, at));
   return load<u64>(entry);
 }
 

@@ -16,6 +16,8 @@
 import { ISA300 } from './memory-map';
 
 export const HPTE_V_B: u64 = 0xc000000000000000;
+/** Set in the two values of B that mean nothing. */
+export const HPTE_V_B_RESERVED: u64 = 0x8000000000000000;
 export const HPTE_V_1TB_SEG: u64 = 0x4000000000000000;
 export const HPTE_V_AVPN: u64 = 0x3fffffffffffff80;
 export const HPTE_V_HVLOCK: u64 = 0x40;

@@ -15,12 +15,12 @@
  * - an entry's words under the lock differ from what the journal has only in ways that undoing repairs
  * - JOURNAL_ANSWER is set before the store that makes a change visible, and only then
  */
-import { JOURNAL, revmapAddress } from './memory-map';
+import { EXECUTED_TO, JOURNAL, revmapAddress } from './memory-map';
 import { recordAt, self } from './this-processor';
+import { AT_ANSWER, yieldPoint } from './yield-point';
 
 export const ENTRY_RECORDS: u32 = 8;
 export const ENTRY_RECORD_BYTES: usize = 32;
-export const RECORD_IN_USE: u64 = 1 << 63;
 /** dword 1 and guest_rpte are journalled too. */
 export const RECORD_HAS_WORDS: u64 = 1 << 62;
 export const RECORD_ADDRESS: u64 = 0xffffffff;
@@ -35,15 +35,18 @@ export const CHAIN_PTEX: usize = CHAIN + 8;
 export const CHAIN_A: usize = CHAIN + 16;
 export const CHAIN_B: usize = CHAIN + 20;
 export const CHAIN_WORD: usize = CHAIN + 24;
+/** Neither held nor wanted: CHAIN only tells which chain CHAIN_PTEX belongs to. */
+export const STEP_FREE: u32 = 0;
 export const STEP_TAKING: u32 = 1;
 export const STEP_APPEND: u32 = 2;
 export const STEP_UNLINK: u32 = 3;
 /** Or-ed to the step: the links are done, CHAIN_WORD is what the unlocking store stores. */
 export const STEP_RELEASING: u32 = 8;
 
-/** u64: status, 16 bits; result words, 16 bits; the record's place in its ring, in words, 29 bits; JOURNAL_ANSWERED. */
+/** u64: status, 16 bits; result words, 14 bits; JOURNAL_ANSWERED; from bit 32 on the record's place in its ring, in words. */
 export const JOURNAL_ANSWER: usize = JOURNAL + 288;
-export const JOURNAL_ANSWERED: u64 = 1 << 63;
+export const JOURNAL_ANSWERED: u64 = 1 << 30;
+export const JOURNAL_WORDS_MASK: u32 = 0x3fff;
 /** u32: 1 + the stream whose records are being executed. */
 export const JOURNAL_STREAM: usize = JOURNAL + 296;
 /** u32: 1 + the reader of the table stream in hand, READING_ what is done to it above. */
@@ -87,7 +90,14 @@ export const JOURNAL_CONTROLS_ONLY: usize = JOURNAL + 360;
 export function journalTaking(at: u32, entry: usize, v: u64): void {
   const record = self + JOURNAL + ENTRY_RECORD_BYTES * <usize>at;
   store<u64>(record, v, RECORD_V);
-  store<u64>(record, <u64>entry | RECORD_IN_USE);
+  store<u64>(record, <u64>entry);
+}
+
+/** The entry of that record goes into record 0. */
+export function journalMoved(from: u32): void {
+  const record = self + JOURNAL + ENTRY_RECORD_BYTES * <usize>from;
+  journalTaking(0, <usize>load<u64>(record), load<u64>(record, RECORD_V));
+  journalReleased(from);
 }
 
 /** Does not hold that entry's lock, or not any more. */
@@ -102,28 +112,45 @@ export function journalWords(at: u32, entry: usize, ptex: u64): void {
   const record = self + JOURNAL + ENTRY_RECORD_BYTES * <usize>at;
   store<u64>(record, load<u64>(entry, 8), RECORD_R);
   store<u64>(record, load<u64>(revmapAddress(ptex)), RECORD_GUEST);
-  store<u64>(record, <u64>entry | RECORD_IN_USE | RECORD_HAS_WORDS);
+  store<u64>(record, <u64>entry | RECORD_HAS_WORDS);
 }
 
 /** About to take a chain lock. */
 @inline
 export function journalChain(rmap: usize): void {
-  store<u64>(self + CHAIN, <u64>rmap | (<u64>STEP_TAKING << 32));
+  // ORDER: this way round. The chain of before with this step is nobody's business; this chain with the step of before
+  // would be released twice.
+  store<u32>(self + CHAIN_STEP, STEP_TAKING);
+  store<u32>(self + CHAIN, <u32>rmap);
+}
+
+/** About to put an entry on a chain, or to take it off, by one compare-and-swap of the rmap word. */
+@inline
+export function journalAlone(rmap: usize, ptex: u64): void {
+  store<u32>(self + CHAIN_STEP, STEP_FREE);
+  store<u32>(self + CHAIN, <u32>rmap);
+  store<u64>(self + CHAIN_PTEX, ptex + 1);
 }
 
 /** About to link or unlink an entry; `a` and `b`: what the links are made from (the tail; forw and back). */
 @inline
 export function journalLink(step: u32, ptex: u64, a: u32, b: u32): void {
   store<u64>(self + CHAIN_PTEX, ptex + 1);
-  store<u64>(self + CHAIN_A, <u64>a | (<u64>b << 32));
+  store<u32>(self + CHAIN_A, a);
+  store<u32>(self + CHAIN_B, b);
   store<u32>(self + CHAIN_STEP, step);
 }
 
-/** About to release the chain lock, leaving this word. */
+/** About to release the chain lock, leaving this word. `step`: what was done under it; STEP_TAKING: no linking. */
 @inline
-export function journalChainRelease(word: u64): void {
+export function journalChainRelease(word: u64, step: u32): void {
   store<u64>(self + CHAIN_WORD, word);
-  store<u32>(self + CHAIN_STEP, load<u32>(self + CHAIN_STEP) | STEP_RELEASING);
+  store<u32>(self + CHAIN_STEP, step | STEP_RELEASING);
+}
+
+@inline
+export function journalChainReleased(): void {
+  store<u32>(self + CHAIN_STEP, STEP_FREE);
 }
 
 /** The entry that was last linked or unlinked is released: its links are no longer this processor's business. */
@@ -139,7 +166,8 @@ export function journalAnswer(status: i32, words: u32): void {
 }
 
 function answerFor(record: u32, status: i32, words: u32): u64 {
-  return (<u64>status & 0xffff) | (<u64>words << 16) | (<u64>(record >> 3) << 32) | JOURNAL_ANSWERED;
+  // A record's place is a multiple of 8.
+  return (<u64>status & 0xffff) | (<u64>words << 16) | (<u64>record << 29) | JOURNAL_ANSWERED;
 }
 
 /** Is any answer journalled, this record's or an old one? */
@@ -184,6 +212,19 @@ export function setJournalNote(note: u32): void {
 export function journalDone(status: i32, words: u32): void {
   journalAnswer(status, words);
   setJournalNote(0);
+}
+
+/**
+ * The record is executed and answered: one store says both, so that a death leaves it either done or not. `block`: the
+ * stream's; then how far its records are executed, and how far answered.
+ * RACE: a plain store of an aligned u64; only this processor, or its successor after its death, reads it.
+ */
+@inline
+export function journalProgress(block: usize, executedTo: u32, answeredTo: u32): void {
+  yieldPoint(AT_ANSWER);
+  store<u64>(block + EXECUTED_TO, <u64>executedTo | (<u64>answeredTo << 32));
+  yieldPoint(AT_ANSWER);
+  journalAnswerTaken();
 }
 
 @inline

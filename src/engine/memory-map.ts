@@ -20,7 +20,8 @@
  * Who may write what:
  *   an entry's dword 0, dword 1 and guest_rpte   the holder of that entry's HVLOCK (dword 1's R and C: also the table walk,
  *                                                by atomic or)
- *   forw/back of a chain, its rmap word          the holder of the chain lock in that rmap word
+ *   forw/back of a chain, its rmap word          the holder of the chain lock in that rmap word (chains of no or one entry:
+ *                                                also by compare-and-swap of the word, see revmap.ts)
  *   host page states                             the holder of the chain lock of that frame
  *   dirty bitmaps                                anybody, by atomic or and exchange
  *   the guest block's table and mode             the processor that closed the gate (nobody else runs then)

@@ -19,8 +19,14 @@ export const HOST_CACHE_INHIBITED: u8 = 4;
 /** Address of the slot that covers a guest address, or 0. */
 @inline
 export function slotOf(gpa: u64): usize {
+  // Nearly all of a guest's memory is in its first slot. One that is not in use has no bytes.
+  const offset = gpa - load<u64>(MEMSLOTS + SLOT_BASE);
+  return offset < load<u64>(MEMSLOTS + SLOT_LENGTH) ? MEMSLOTS : laterSlotOf(gpa);
+}
+
+function laterSlotOf(gpa: u64): usize {
   const end = MEMSLOTS + MEMSLOT_BYTES * <usize>load<u32>(MEMSLOT_COUNT);
-  for (let slot = MEMSLOTS; slot < end; slot += MEMSLOT_BYTES) {
+  for (let slot = MEMSLOTS + MEMSLOT_BYTES; slot < end; slot += MEMSLOT_BYTES) {
     if (gpa - load<u64>(slot + SLOT_BASE) < load<u64>(slot + SLOT_LENGTH)) return slot;
   }
   return 0;

@@ -41,10 +41,11 @@ export function basePageShift(v: u64, r: u64): u32 {
   return pageShifts(v, r) & 0xff;
 }
 
-/** Of an entry that was accepted: never 0. */
+/** 0 for no page size. The commonest two are told without a call. */
 @inline
 export function actualPageShift(v: u64, r: u64): u32 {
-  return pageShifts(v, r) >> 8;
+  if ((v & HPTE_V_LARGE) == 0) return SHIFT_4K;
+  return (r & 0xf000) == 0x1000 ? SHIFT_64K : pageShifts(v, r) >> 8;
 }
 
 /** Guest address of the first byte that an entry maps. */

@@ -19,41 +19,33 @@
  * every processor has come out of `run` once. An hcall that a dead processor was in the middle of is finished
  * all the same, because nothing else may be executed before it.
  */
+import { FAULT_BYTES, answerAt, answersEnd, beginAnswers, findRoom, forgetRoom, itemEnd, publish, publishFault, roomEnd, unpublished } from './answers';
 import { countAnswer } from './answer-counts';
+import { H_ENTER_BYTES, H_ENTER_HEAD, H_REMOVE_BYTES, H_REMOVE_HEAD, isCommonest, left as leftByCommonest, runCommonest } from './commonest';
 import { execute } from './dispatch';
 import { enterGate, gateIsClosed, leaveGate, stepAside } from './gate';
 import {
-  ANSWERED_TO, COMPLETION_HEAD, COMPLETION_RING_BYTES, COMPLETION_TAIL, CONSUMED, COUNT_RECORDS, EXECUTED_TO, FAULTED, FAULT_COUNT,
-  FAULT_LENGTH, FAULT_VERSION, ITEM_FAULT, ITEM_HEADER_BYTES, ITEM_RECORDS, ITEM_SKIP, ITEM_STAMPED, ITEM_STAMP_SHIFT, PAUSED,
-  RECORDING, ROLE_HOST, STAMPS, RULE, RULE_DETAILS, RUN_BACKGROUND, RUN_MORE, RUN_STALLED, SUBMISSION_HEAD, SUBMISSION_RING_BYTES, SUBMISSION_TAIL,
+  ANSWERED_TO, COMPLETION_RING_BYTES, CONSUMED, COUNT_RECORDS, EXECUTED_TO, FAULTED, FAULT_COUNT,
+  FAULT_LENGTH, FAULT_VERSION, ITEM_HEADER_BYTES, ITEM_SKIP, PAUSED, ROLE_HOST, RULE, RULE_DETAILS, RUN_BACKGROUND, RUN_MORE, RUN_STALLED, SUBMISSION_HEAD, SUBMISSION_RING_BYTES, SUBMISSION_TAIL,
   completionRing, streamBlock, submissionRing,
 } from './memory-map';
 import { RULE_NONE } from './rules';
 import { resizeIsZeroing } from './hcalls/resize';
 import {
-  CONTROL_BIT, HCALL_ANSWER_WORDS_MAX, OP_H_BLOCK_REMOVE, OP_H_BULK_REMOVE, OP_H_ENTER, OP_H_REMOVE, answerWordsMax,
+  CONTROL_BIT, HCALL_ANSWER_WORDS_MAX, OP_H_BLOCK_REMOVE, OP_H_BULK_REMOVE, answerWordsMax,
   isControl, wordsAllowed,
 } from './opcodes';
-import { JOURNAL_CONTROLS_ONLY, JOURNAL_STREAM, answerOf, isAnswerWaiting, journalAnswerTaken } from './journal';
+import { JOURNAL_CONTROLS_ONLY, JOURNAL_STREAM, JOURNAL_WORDS_MASK, answerOf, isAnswerWaiting, journalAnswerTaken, journalProgress } from './journal';
 import { EXPLAIN_BIT, RECORD_HEADER_BYTES, RECORD_VERSION, recordBytes, recordOpcode, recordWords } from './records';
-import { answerWords, because, beginRecord, beginStream, count, mayControl, recordAt, resultWords, self } from './this-processor';
+import { answerWords, because, beginExplaining, beginRecord, beginStream, count, mayControl, recordAt, resultWords, self } from './this-processor';
 import { touchAhead, touchingPays } from './touch-ahead';
 import { AT_ANSWER, AT_FRAME, yieldPoint } from './yield-point';
 
-/** The whole head of the two commonest records, which are well-formed if they look like this. */
-const H_ENTER_HEAD: u32 = OP_H_ENTER | (4 << 16) | (RECORD_VERSION << 28);
-const H_ENTER_BYTES: usize = RECORD_HEADER_BYTES + 4 * 8;
-const H_REMOVE_HEAD: u32 = OP_H_REMOVE | (3 << 16) | (RECORD_VERSION << 28);
-const H_REMOVE_BYTES: usize = RECORD_HEADER_BYTES + 3 * 8;
 const EXPLAIN_BYTES: usize = 8 * (1 + <usize>RULE_DETAILS);
 /** Goes around an answer: an explanation, and the headers of items that may have to follow. */
 const ROOM_AROUND: u32 = <u32>EXPLAIN_BYTES + 4 * <u32>ITEM_HEADER_BYTES;
 const HCALL_ROOM: u32 = ROOM_AROUND + <u32>RECORD_HEADER_BYTES + 8 * HCALL_ANSWER_WORDS_MAX;
 const SUBMISSION_MASK: u32 = <u32>SUBMISSION_RING_BYTES - 1;
-const COMPLETION_MASK: u32 = <u32>COMPLETION_RING_BYTES - 1;
-
-/** A refused frame: which fault, and where. */
-const FAULT_BYTES: u32 = 8;
 
 /** Set when the completion ring has no room for what comes next. */
 let stalled: bool = false;
@@ -62,26 +54,15 @@ let controlsOnly: bool = false;
 let waiting: bool = false;
 /** The record at hand was begun by a processor that died: it is finished, pause or not. */
 let finishing: bool = false;
-/** The answers being gathered: an item of the completion ring that is not published yet. */
-let completions: usize = 0;
 let block: usize = 0;
-/** Free-running positions: where the item starts, and where its next answer goes. */
-let itemStart: u32 = 0;
-let itemEnd: u32 = 0;
-/** Up to here answers have room for sure; to find more the ring's other side has to be asked. */
-let roomEnd: u32 = 0;
 
 /** Executes up to `quantum` records of a stream. Gives the number executed, with the RUN_ bits. */
 export function run(stream: u32, quantum: u32): u32 {
   block = streamBlock(stream);
-  if (atomic.load<u32>(block + SUBMISSION_TAIL) == load<u32>(block + SUBMISSION_HEAD) && unpublished() == 0) {
+  if (atomic.load<u32>(block + SUBMISSION_TAIL) == load<u32>(block + SUBMISSION_HEAD) && unpublished(block) == 0) {
     return background();
   }
-  completions = completionRing(stream);
-  itemStart = load<u32>(block + COMPLETION_TAIL);
-  itemEnd = itemStart + <u32>ITEM_HEADER_BYTES + unpublished();
-  store<u32>(block + ANSWERED_TO, itemEnd);
-  roomEnd = itemEnd;
+  beginAnswers(stream);
   beginStream(load<u32>(block + ROLE_HOST));
   const ring = submissionRing(stream);
   let executed: u32 = 0;
@@ -108,12 +89,6 @@ export function run(stream: u32, quantum: u32): u32 {
   let bits: u32 = stalled ? RUN_STALLED : 0;
   if (!waiting && atomic.load<u32>(block + SUBMISSION_TAIL) != load<u32>(block + SUBMISSION_HEAD)) bits |= RUN_MORE;
   return executed | bits | background();
-}
-
-/** Bytes of answers that a dead processor wrote and did not publish. */
-function unpublished(): u32 {
-  const bytes = load<i32>(block + ANSWERED_TO) - load<i32>(block + COMPLETION_TAIL) - <i32>ITEM_HEADER_BYTES;
-  return bytes > 0 ? <u32>bytes : 0;
 }
 
 function background(): u32 {
@@ -166,21 +141,21 @@ function frameIsWellFormed(item: usize, length: u32): bool {
   const end = records + <usize>length;
   if (length == 0) return refuse(FAULT_LENGTH, 0);
   let record = records;
+  let last = records;
   while (record < end) {
-    const start = record;
-    const shape = load<u32>(record) & ~EXPLAIN_BIT;
+    const head = load<u32>(record);
+    last = record;
     // The commonest hcalls have their lengths written out: the core guesses the branch, and need not wait for this
     // record's head to know where the next one is.
-    if (shape == H_ENTER_HEAD) record += H_ENTER_BYTES;
-    else if (shape == H_REMOVE_HEAD) record += H_REMOVE_BYTES;
+    if (head == H_ENTER_HEAD) record += H_ENTER_BYTES;
+    else if (head == H_REMOVE_HEAD) record += H_REMOVE_BYTES;
     else {
       const fault = recordFault(record, end);
       if (fault != 0) return refuse(fault, <u32>(record - records));
-      record += recordBytes(shape);
+      record += recordBytes(head);
     }
-    if (record > end) return refuse(FAULT_LENGTH, <u32>(start - records));
   }
-  return true;
+  return record == end || refuse(FAULT_LENGTH, <u32>(last - records));
 }
 
 /** What is wrong with a record; 0: nothing. */
@@ -194,12 +169,7 @@ function recordFault(record: usize, end: usize): u32 {
 }
 
 function refuse(fault: u32, at: u32): bool {
-  publish();
-  const item = completions + <usize>(itemStart & COMPLETION_MASK);
-  store<u32>(item, fault, ITEM_HEADER_BYTES);
-  store<u32>(item, at, ITEM_HEADER_BYTES + 4);
-  itemEnd = itemStart + <u32>ITEM_HEADER_BYTES + FAULT_BYTES;
-  close(ITEM_FAULT);
+  publishFault(fault, at);
   store<u32>(block + FAULTED, 1);
   return false;
 }
@@ -220,13 +190,20 @@ function runFrame(item: usize, quantum: u32): u32 {
   const stop = controlsOnly ? firstHcall(record, end) : end;
   while (record < stop) {
     if (record >= touchedTo) touchedTo = touchAhead(record, end);
-    const recordHead = load<u32>(record);
+    let recordHead = load<u32>(record);
+    if (isCommonest(recordHead) && !isAnswerWaiting()) {
+      record = runCommonest(block, record, min<usize>(stop, touchedTo), left, HCALL_ROOM, toPlace);
+      left = leftByCommonest;
+      if (left == 0 || record == stop) break;
+      if (record == touchedTo) continue;
+      recordHead = load<u32>(record);
+    }
     const need = roomNeeded(record, recordHead);
     if (<i32>(roomEnd - itemEnd) < <i32>need && !goesOn(need)) break;
     if (gateIsClosed()) stepAside();
     runRecord(record, recordHead, toPlace + <u32>record);
     record += recordBytes(recordHead);
-    noteProgress(toPlace + <u32>record);
+    journalProgress(block, toPlace + <u32>record, itemEnd);
     if (--left == 0) break;
   }
   if (record == end) finishFrame(length);
@@ -243,7 +220,7 @@ function goesOn(need: u32): bool {
 
 /** At an hcall that may take long: a pause that has begun is met before the next record, not the next frame. */
 export function lookForPause(): void {
-  if (atomic.load<u32>(PAUSED) != 0) roomEnd = itemEnd;
+  if (atomic.load<u32>(PAUSED) != 0) forgetRoom();
 }
 
 /** The first record from `record` on that is an hcall; `end` if none is. */
@@ -260,12 +237,12 @@ function roomNeeded(record: usize, head: u32): u32 {
   return ROOM_AROUND + <u32>RECORD_HEADER_BYTES + words * 8;
 }
 
-@inline
 function runRecord(record: usize, head: u32, place: u32): void {
-  const answer = completions + <usize>(itemEnd & COMPLETION_MASK);
+  const answer = answerAt(itemEnd);
   const results = answer + RECORD_HEADER_BYTES;
   const explain = (head & EXPLAIN_BIT) != 0;
-  beginRecord(place, explain);
+  beginRecord(place);
+  answerWords(0);
   if (explain) beginExplanation();
   yieldPoint(AT_ANSWER);
   let status: i32;
@@ -276,17 +253,18 @@ function runRecord(record: usize, head: u32, place: u32): void {
   countAnswer(recordOpcode(head), status);
   const words = resultWords;
   store<u64>(answer, <u64>(<u32>status & 0xffff | words << 16) | <u64>load<u32>(record, 4) << 32);
-  itemEnd += <u32>RECORD_HEADER_BYTES + words * 8;
+  answersEnd(itemEnd + <u32>RECORD_HEADER_BYTES + words * 8);
 }
 
 /** A dead processor executed the record, and its journal has what is left to say. */
 function takeAnswer(): i32 {
   const happened = answerOf(recordAt);
-  answerWords(<u32>(happened >> 16) & 0xffff);
+  answerWords(<u32>(happened >> 16) & JOURNAL_WORDS_MASK);
   return <i32>happened;
 }
 
 function beginExplanation(): void {
+  beginExplaining(true);
   memory.fill(self + RULE, 0, EXPLAIN_BYTES);
   because(RULE_NONE);
 }
@@ -294,76 +272,7 @@ function beginExplanation(): void {
 function addExplanation(results: usize): void {
   memory.copy(results + (<usize>resultWords << 3), self + RULE, EXPLAIN_BYTES);
   answerWords(resultWords + 1 + RULE_DETAILS);
-}
-
-/**
- * The record is executed and answered: one store says both, so that a death leaves it either done or not.
- * RACE: a plain store of an aligned u64; only this processor, or its successor after its death, reads it.
- */
-@inline
-function noteProgress(executedTo: u32): void {
-  yieldPoint(AT_ANSWER);
-  store<u64>(block + EXECUTED_TO, <u64>executedTo | (<u64>itemEnd << 32));
-  yieldPoint(AT_ANSWER);
-  journalAnswerTaken();
-}
-
-/**
- * Can the item take `need` bytes more? Moves on to the ring's start where the end is too near, and notes in roomEnd
- * how far answers may go before somebody has to ask again.
- */
-function findRoom(need: u32): bool {
-  if (<i32>toRingEnd() < <i32>need) {
-    if (free() < toRingEnd() + need) return false;
-    publish();
-    if ((itemStart & COMPLETION_MASK) != 0) skipToStart();
-  }
-  roomEnd = itemEnd + min<u32>(free(), toRingEnd());
-  return free() >= need;
-}
-
-function toRingEnd(): u32 {
-  return <u32>COMPLETION_RING_BYTES - (itemStart & COMPLETION_MASK) - (itemEnd - itemStart);
-}
-
-/** Bytes of the ring behind the item that the main thread has taken. */
-function free(): u32 {
-  return <u32>COMPLETION_RING_BYTES - (itemEnd - atomic.load<u32>(block + COMPLETION_HEAD));
-}
-
-function skipToStart(): void {
-  const item = completions + <usize>(itemStart & COMPLETION_MASK);
-  store<u32>(item, 0);
-  store<u32>(item, ITEM_SKIP, 4);
-  yieldPoint(AT_FRAME);
-  itemStart = (itemStart | COMPLETION_MASK) + 1;
-  itemEnd = itemStart + <u32>ITEM_HEADER_BYTES;
-  atomic.store<u32>(block + COMPLETION_TAIL, itemStart);
-  store<u32>(block + ANSWERED_TO, itemEnd);
-}
-
-/** Hands the gathered answers to the main thread. */
-function publish(): void {
-  if (itemEnd - itemStart > <u32>ITEM_HEADER_BYTES) close(ITEM_RECORDS);
-}
-
-function close(kind: u32): void {
-  const item = completions + <usize>(itemStart & COMPLETION_MASK);
-  store<u32>(item, itemEnd - itemStart - <u32>ITEM_HEADER_BYTES);
-  store<u32>(item, kind | stamp(), 4);
-  yieldPoint(AT_FRAME);
-  // ORDER: the item's bytes before the tail that shows them.
-  atomic.store<u32>(block + COMPLETION_TAIL, itemEnd);
-  yieldPoint(AT_FRAME);
-  itemStart = itemEnd;
-  itemEnd = itemStart + <u32>ITEM_HEADER_BYTES;
-  store<u32>(block + ANSWERED_TO, itemEnd);
-}
-
-/** While the guest is recorded: which of all its items this is. Dense, because whoever merges them waits for each. */
-function stamp(): u32 {
-  if (load<u32>(RECORDING) == 0) return 0;
-  return ITEM_STAMPED | atomic.add<u32>(STAMPS, 1) << ITEM_STAMP_SHIFT;
+  beginExplaining(false);
 }
 
 /** Place in its submission ring of the record that a dead processor was in the middle of. `dead`: its block. */
@@ -380,7 +289,7 @@ export function undoPair(dead: usize, index: u32): void {
   if (running == 0) return;
   const record = submissionRing(running - 1) + <usize>(interruptedRecord(dead) & SUBMISSION_MASK);
   const answer = completionRing(running - 1) +
-    <usize>(load<u32>(streamBlock(running - 1) + ANSWERED_TO) & COMPLETION_MASK);
+    <usize>(load<u32>(streamBlock(running - 1) + ANSWERED_TO) & (<u32>COMPLETION_RING_BYTES - 1));
   const args = record + RECORD_HEADER_BYTES;
   const results = answer + RECORD_HEADER_BYTES;
   const opcode = recordOpcode(load<u32>(record));

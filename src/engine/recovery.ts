@@ -27,10 +27,10 @@ import { releaseResizeOf, restorePending } from './hcalls/resize';
 import {
   CHAIN, CHAIN_A, CHAIN_B, CHAIN_PTEX, CHAIN_STEP, CHAIN_WORD, CHANGE_ADDING_SLOT, CHANGE_FREEING, CHANGE_INSTALLING, CHANGE_NONE,
   CHANGE_REHASHING, CHANGE_REMOVING_SLOT, CHANGE_RESETTING, ENTRY_RECORDS, ENTRY_RECORD_BYTES, JOURNAL_ANSWER, JOURNAL_CHANGE,
-  JOURNAL_CHANGE_ANSWER, JOURNAL_CHANGE_BASE, JOURNAL_ANSWERED, JOURNAL_CHANGE_ORDER, JOURNAL_DEATHS, JOURNAL_DEATHS_AT, JOURNAL_INVALIDATING, JOURNAL_NOTE,
+  JOURNAL_CHANGE_ANSWER, JOURNAL_CHANGE_BASE, JOURNAL_CHANGE_ORDER, JOURNAL_DEATHS, JOURNAL_DEATHS_AT, JOURNAL_INVALIDATING, JOURNAL_NOTE,
   JOURNAL_READER, JOURNAL_READ_FIRST,
   JOURNAL_READ_FROM, JOURNAL_READ_TO, JOURNAL_STREAM, READING_OPEN, READING_READ, RECORD_ADDRESS, RECORD_GUEST,
-  RECORD_HAS_WORDS, RECORD_R, RECORD_V, STEP_APPEND, STEP_RELEASING, STEP_TAKING, STEP_UNLINK, answerOf, giveUpRecord,
+  RECORD_HAS_WORDS, RECORD_R, RECORD_V, STEP_APPEND, STEP_FREE, STEP_RELEASING, STEP_TAKING, STEP_UNLINK, answerOf, giveUpRecord,
   journalLinkSettled,
 } from './journal';
 import {
@@ -38,7 +38,7 @@ import {
   PTEX_COUNT, READERS_MAX, READER_FIRST_PASS, READER_INDEX, READER_STATE, TABLE_BASE, revmapAddress,
 } from './memory-map';
 import { finishAdding, finishRemoving } from './host/memslot-change';
-import { RMAP_LOCK, appendToChain, linkAround, linkAtTail, unlinkFromChain, unlockChain } from './revmap';
+import { RMAP_LOCK, appendToChain, isOnChain, linkAround, linkAtTail, unlinkFromChain, unlockChain } from './revmap';
 import { interruptedRecord, undoPair } from './processor';
 import { H_HARDWARE } from './status';
 import { self, selfIndex } from './this-processor';
@@ -72,7 +72,7 @@ function mendChain(processor: u32, block: usize): void {
   const rmap = <usize>load<u32>(block + CHAIN);
   const step = load<u32>(block + CHAIN_STEP);
   // Nobody parks while holding a chain lock: if it is taken, a dead processor has it.
-  if (rmap == 0 || (load<u64>(rmap) & RMAP_LOCK) == 0) return;
+  if (step == STEP_FREE || rmap == 0 || (load<u64>(rmap) & RMAP_LOCK) == 0) return;
   if ((step & STEP_RELEASING) != 0) {
     if (!otherDeadNamesChain(processor, rmap)) atomic.store<u64>(rmap, load<u64>(block + CHAIN_WORD));
     return;
@@ -89,7 +89,9 @@ function mendChain(processor: u32, block: usize): void {
 
 function otherDeadNamesChain(processor: u32, rmap: usize): bool {
   for (let p: u32 = 0; p < PROCESSORS_MAX; p++) {
-    if (p != processor && isDead(p) && <usize>load<u32>(PROCESSORS + PROCESSOR_BYTES * <usize>p + CHAIN) == rmap) return true;
+    const block = PROCESSORS + PROCESSOR_BYTES * <usize>p;
+    if (p == processor || !isDead(p) || load<u32>(block + CHAIN_STEP) == STEP_FREE) continue;
+    if (<usize>load<u32>(block + CHAIN) == rmap) return true;
   }
   return false;
 }
@@ -147,16 +149,17 @@ function names(processor: u32, entry: usize): bool {
  */
 function mendMembership(ptex: u64, v: u64): void {
   if (load<u64>(self + CHAIN_PTEX) != ptex + 1) return;
-  const linked = (load<u32>(self + CHAIN_STEP) & ~STEP_RELEASING) == STEP_APPEND;
-  const wanted = (v & HPTE_V_VALID) != 0;
-  if (linked == wanted) return;
   const rmap = <usize>load<u32>(self + CHAIN);
-  const word = load<u64>(rmap);
+  const wanted = (v & HPTE_V_VALID) != 0;
+  if (isOnChain(rmap, ptex) == wanted) return;
+  const word = load<u64>(rmap) & ~RMAP_LOCK;
   store<u64>(self + CHAIN_WORD, word);
+  store<u32>(self + CHAIN_STEP, STEP_TAKING | STEP_RELEASING);
   yieldPoint(AT_TABLE);
   atomic.store<u64>(rmap, word | RMAP_LOCK);
   yieldPoint(AT_TABLE);
-  unlockChain(rmap, wanted ? appendToChain(word, ptex) : unlinkFromChain(word, ptex));
+  if (wanted) unlockChain(rmap, appendToChain(word, ptex), STEP_APPEND);
+  else unlockChain(rmap, unlinkFromChain(word, ptex), STEP_UNLINK);
 }
 
 /** A table stream's reader in the dead processor's hands: the read did not happen, so what it gave is modified still. */

@@ -25,10 +25,13 @@ export function beginStream(role: u32): void {
 
 /** Before each record. */
 @inline
-export function beginRecord(place: u32, explain: bool): void {
+export function beginRecord(place: u32): void {
   recordAt = place;
-  explaining = explain;
-  resultWords = 0;
+}
+
+/** Before and after a record that asks to be explained. */
+export function beginExplaining(asked: bool): void {
+  explaining = asked;
 }
 
 export function beProcessor(index: u32): void {

@@ -39,9 +39,9 @@ export function tlbieOperand(v: u64, r: u64, ptex: u64): u64 {
  * The operand is worked out only for those who asked to be told.
  */
 @inline
-export function tlbie(v: u64, real: u64, ptex: u64): void {
+export function tlbie(v: u64, real: u64, ptex: u64, explains: bool = explaining): void {
   yieldPoint(AT_TLBIE);
-  if (explaining) store<u64>(self + LAST_TLBIE_RB, tlbieOperand(v, guestR(real), ptex));
+  if (explains) store<u64>(self + LAST_TLBIE_RB, tlbieOperand(v, guestR(real), ptex));
   count(COUNT_TLBIE, 1);
 }
 

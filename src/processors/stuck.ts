@@ -52,9 +52,9 @@ function holders({ memory, map }: WatchedGuest, processors: number, address: num
     const journal = map.PROCESSORS + map.PROCESSOR_BYTES * processor + map.JOURNAL;
     const words = new Uint32Array(memory.buffer, journal, (ENTRY_RECORDS * ENTRY_RECORD_BYTES) / 4);
     for (let record = 0; record < ENTRY_RECORDS; record++) {
-      // The low half of a record's first word is the address; flags are in the high half, 0 when it is not in use.
+      // The low half of a record's first word is the address, 0 when it is not in use.
       const at = (record * ENTRY_RECORD_BYTES) / 4;
-      if (words[at + 1] !== 0 && words[at] === address) found.push(processor);
+      if (words[at] === address) found.push(processor);
     }
   }
   return found;

@@ -47,6 +47,16 @@ export const PROGRAMS: readonly Program[] = [
     calls: [call('H_REMOVE', 0n, 0x28n, 0n)],
   },
   {
+    name: 'H_ENTER and H_REMOVE of the only one of a chain',
+    config,
+    before: [],
+    calls: [
+      call('H_ENTER', 0n, 0x28n, V, 0x10112n),
+      call('SET_RC', 0x28n, 0x100n, 0n),
+      call('H_REMOVE', 0n, 0x28n, 0n),
+    ],
+  },
+  {
     name: "H_REMOVE of the chain's head, its tail and its last",
     config,
     before: chain,

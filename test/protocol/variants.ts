@@ -69,11 +69,19 @@ export const BROKEN: readonly Variant[] = [
     processes: ['H_ENTER', MOVER],
   },
   {
-    name: 'no re-check under the chain lock: a mapping outlives its page',
+    name: 'no re-check when the entry is linked: a mapping outlives its page',
     flags: ['BREAK=NO_RECHECK', 'UNMAPS=1'],
     error: STALE,
     conclusion:
       'B was through with the chain before A came to it, and A does not ask again. HOST_UNMAP is over, and the slot maps the page.',
+    processes: ['H_ENTER', 'HOST_UNMAP'],
+  },
+  {
+    name: 're-check before the entry is on its chain: a mapping outlives its page',
+    flags: ['BREAK=LINKS_LAST', 'UNMAPS=1'],
+    error: STALE,
+    conclusion:
+      'A asks whether an invalidation ran or runs (no) while the chain is still empty; B finds nothing on it. HOST_UNMAP is over, and the slot maps the page.',
     processes: ['H_ENTER', 'HOST_UNMAP'],
   },
   {

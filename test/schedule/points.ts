@@ -59,7 +59,8 @@ function locksOf(guest: TestGuest, thread: number): string[] {
     locks.push(`entry 0x${((entry - guest.word32(TABLE_BASE!)) / 16).toString(16)}`);
   }
   const rmap = Number(journal[CHAIN_WORD]! & 0xffff_ffffn);
-  if (rmap !== 0 && (guest.words(rmap, 1)[0]! & CHAIN_LOCK) !== 0n)
+  const free = journal[CHAIN_WORD]! >> 32n === 0n;
+  if (!free && rmap !== 0 && (guest.words(rmap, 1)[0]! & CHAIN_LOCK) !== 0n)
     locks.push(`or wants the chain of frame ${(rmap - guest.word32(MEMSLOTS! + SLOT_RMAP!)) / 8}`);
   return locks;
 }

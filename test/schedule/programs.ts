@@ -60,6 +60,8 @@ const ALL_BUT_LAST = taken(0n, 1n, 2n, 3n, 4n, 5n, 6n);
 const CHAIN = [exact(0x20n), exact(0x28n), exact(0x30n)];
 /** Two of one block. */
 const PAIR = [exact(0x20n), exact(0x21n), setRc(0x20n)];
+/** A chain of one entry. */
+const ONE = [exact(0x20n)];
 const USED = [...CHAIN, setRc(0x28n)];
 
 type Small = readonly [
@@ -74,6 +76,7 @@ const SMALL: readonly Small[] = [
   ['enter/enter, last slot of a group', ALL_BUT_LAST, [[enter(0n)], [enter(0n, 2n)]]],
   ['enter/enter, one chain', CHAIN, [[exact(0x21n)], [exact(0x22n)]]],
   ['enter/remove', CHAIN, [[exact(0x28n, 1n, OTHER_V)], [remove(0x28n)]]],
+  ['enter/remove of the only one', ONE, [[exact(0x28n, 1n, OTHER_V)], [remove(0x20n)]]],
   ['enter/remove, full group', FULL, [[enter(0n)], [remove(3n)]]],
   ['enter/remove that finds nothing', ALL_BUT_LAST, [[enter(0n)], [remove(7n)]]],
   ['enter exact/remove that finds nothing', [], [[exact(1n)], [remove(1n)]]],
@@ -107,6 +110,7 @@ const SMALL: readonly Small[] = [
   ['block/enter', PAIR, [[block(0x21n, 0x20n)], [exact(0x20n, 2n, OTHER_V)]]],
   ['block/unmap', PAIR, [[block(0x21n, 0x20n)], [unmap()]]],
   ['enter/unmap', CHAIN, [[exact(0x29n)], [unmap()]]],
+  ['enter/unmap, empty chain', [], [[exact(0x29n)], [unmap()]]],
   ['enter/unmap and back', [exact(0x20n)], [[exact(0x29n)], [unmap(), present()]]],
   ['remove/unmap', USED, [[remove(0x28n)], [unmap()]]],
   ['bulk/unmap', USED, [[bulk(0x20n, 0x28n)], [unmap()]]],
@@ -115,6 +119,7 @@ const SMALL: readonly Small[] = [
   ['page fault/remove', [...CHAIN, unmap(), present()], [[fault(0x28n)], [remove(0x28n)]]],
   ['page fault/page fault', [...CHAIN, unmap(), present()], [[fault(0x28n)], [fault(0x20n)]]],
   ['remove/age', USED, [[remove(0x28n)], [age()]]],
+  ['remove of the only one/age', [...ONE, setRc(0x20n, 0x100n)], [[remove(0x20n)], [age()]]],
   ['remove/dirty', USED, [[remove(0x28n)], [dirty()]]],
   ['bulk/age', USED, [[bulk(0x28n, 0x20n)], [age()]]],
   ['unmap/age', USED, [[unmap()], [age()]]],

@@ -45,6 +45,6 @@ function clearUnlessVrma(ptex: u64): bool {
     unlockHpte(entry, locked);
     return false;
   }
-  removeLocked(entry, locked, v, ptex, false, 0);
+  removeLocked(entry, locked, v, ptex, false, false, 0);
   return true;
 }

@@ -11,7 +11,7 @@ import {
   HPTE_R_C, HPTE_R_R, HPTE_R_RC, HPTE_V_ABSENT, HPTE_V_TAKEN, HPTE_V_VALID, guestV,
 } from '../hpte';
 import { lockHpte, unlockHpte } from '../hpte-lock';
-import { journalAnswer, journalWords } from '../journal';
+import { STEP_TAKING, journalAnswer, journalWords } from '../journal';
 import { hpteAddress } from '../memory-map';
 import { frameOf, markDirty, rmapOf, slotOf } from '../memslots';
 import { actualPageShift, pageAddress } from '../page-sizes';
@@ -21,7 +21,7 @@ import { H_NOT_FOUND, H_SUCCESS } from '../status';
 import { answerWords, because } from '../this-processor';
 import { tlbie, tlbsync } from '../tlbie';
 import { AT_REAL, yieldPoint } from '../yield-point';
-import { refusePtex } from './range';
+import { hasPtex, refusePtex } from './range';
 
 /** in: flags (ignored), ptex. out: dword 1 before. */
 export function clearRef(args: usize, results: usize): i32 {
@@ -35,8 +35,7 @@ export function clearMod(args: usize, results: usize): i32 {
 
 function clear(args: usize, results: usize, bit: u64): i32 {
   const ptex = load<u64>(args, 8);
-  const refused = refusePtex(ptex);
-  if (refused != H_SUCCESS) return refused;
+  if (!hasPtex(ptex)) return refusePtex(ptex);
   const entry = hpteAddress(ptex);
   const locked = lockHpte(entry);
   const v = guestV(locked, load<u64>(entry, 8));
@@ -71,7 +70,7 @@ function clearRealR(entry: usize, v: u64, ptex: u64): u64 {
   // ORDER: to the frame before out of the entry, so that whoever asks whether the page was referenced finds R somewhere.
   if (slot != 0) {
     const rmap = rmapOf(slot, frameOf(slot, gpa));
-    unlockChain(rmap, lockChain(rmap) | RMAP_REFERENCED);
+    unlockChain(rmap, lockChain(rmap) | RMAP_REFERENCED, STEP_TAKING);
   }
   yieldPoint(AT_REAL);
   atomic.and<u64>(entry, ~HPTE_R_R, 8);

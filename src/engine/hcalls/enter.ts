@@ -27,11 +27,11 @@ import { H_EXACT, H_ZERO_PAGE } from '../flags';
 import { noteModification, setGuestRpte } from '../guest-view';
 import {
   HOST_FRAME_OFFSET, HPTE_R_G, HPTE_R_I, HPTE_R_KEY, HPTE_R_M, HPTE_R_PP0, HPTE_R_RC, HPTE_R_TS, HPTE_R_W,
-  HPTE_R_WIMG, HPTE_V_1TB_SEG, HPTE_V_ABSENT, HPTE_V_B, HPTE_V_HVLOCK, HPTE_V_LARGE, HPTE_V_TAKEN, HPTE_V_VALID,
+  HPTE_R_WIMG, HPTE_V_ABSENT, HPTE_V_B_RESERVED, HPTE_V_HVLOCK, HPTE_V_LARGE, HPTE_V_TAKEN, HPTE_V_VALID,
   guestV, isWritable, madeReadOnly, tableR, tableV,
 } from '../hpte';
-import { lockHpte, tryLockHpte, unlockHpte } from '../hpte-lock';
-import { journalAnswer } from '../journal';
+import { lockHpte, lockHpteIfStill, tryLockHpte, unlockHpte } from '../hpte-lock';
+import { STEP_APPEND, STEP_TAKING, STEP_UNLINK, journalAnswer, journalMoved } from '../journal';
 import {
   COUNT_SECOND_PASS, HOST_PAGE_SHIFT, MODE, PTEX_COUNT, SLOT_BACKING_SHIFT, SLOT_MEMORY, SLOT_SEARCH, SLOT_SEARCH_LINEARIZABLE,
   SLOT_SEARCH_ONE_PASS, hpteAddress, ptexOf,
@@ -42,61 +42,73 @@ import {
 } from '../memslots';
 import { hostChangedSince, hostSequence } from '../host/invalidation';
 import { SHIFT_64K, actualPageShift, pageAddress } from '../page-sizes';
-import { RMAP_RC_SHIFT, appendToChain, lockChain, unlockChain } from '../revmap';
+import { RMAP_RC_SHIFT, appendAlone, appendToChain, isEmptyChain, lockChain, unlinkFromChain, unlockChain } from '../revmap';
 import {
   RULE_BACKING_TOO_SMALL, RULE_B_RESERVED, RULE_ENTERED, RULE_ENTERED_ABSENT, RULE_ENTERED_MMIO, RULE_GROUP_FULL,
   RULE_NO_TABLE, RULE_PAGE_SIZE_UNKNOWN, RULE_PTEX_RANGE, RULE_SLOT_MISALIGNED, RULE_SLOT_OCCUPIED,
   RULE_WIMG_CACHE_INHIBITED, RULE_ZERO_TOO_BIG,
 } from '../rules';
 import { H_FUNCTION, H_PARAMETER, H_PTEG_FULL, H_SUCCESS, H_TOO_BIG } from '../status';
-import { answerWords, because, becauseDetail, count, explaining } from '../this-processor';
-import { AT_REAL, AT_SLOT, yieldPoint } from '../yield-point';
+import { answerWords, because, becauseDetail, count } from '../this-processor';
+import { AT_LOCK, AT_REAL, AT_SLOT, yieldPoint } from '../yield-point';
 
 const SLOTS: u64 = 8;
+/** No rmap word. */
+const HOST_CHANGED: u64 = ~(<u64>0);
 
-/** The entry being made: its words in guest form, and the frame to chain it to (0: MMIO, or the page is absent). */
-let newV: u64 = 0;
-let newR: u64 = 0;
-let newRmap: usize = 0;
-/** Size of the page of backed memory to zero before the entry is visible; 0: none. */
-let newZeroShift: u32 = 0;
-/** Which pass found the slot, and the journal's record of its lock. */
-let newPass: u64 = 0;
-let newRecord: u32 = 0;
+/** For an explanation: which pass found the slot. */
+let pass: u64 = 0;
 
-/** in: flags, ptex, dword 0, dword 1. out: the ptex used. */
+/** in: flags, ptex, dword 0, dword 1. out: the ptex used. `explains`: known when compiling; an hcall that asked for it. */
 @inline
-export function enter(args: usize, results: usize): i32 {
-  return insert(load<u64>(args), load<u64>(args, 8), load<u64>(args, 16), load<u64>(args, 24), true, results);
+export function enter(args: usize, results: usize, explains: bool): i32 {
+  return insert(load<u64>(args), load<u64>(args, 8), load<u64>(args, 16), load<u64>(args, 24), true, explains, results);
 }
 
 /** Also how a table stream is loaded, which `answers` something else than the entry. */
 @inline
-export function insert(flags: u64, ptex: u64, v: u64, r: u64, answers: bool, results: usize): i32 {
+export function insert(flags: u64, ptex: u64, v: u64, r: u64, answers: bool, explains: bool, results: usize): i32 {
   if (load<u32>(MODE) == 0) return refuse(H_FUNCTION, RULE_NO_TABLE, 0, 0);
-  if ((v & HPTE_V_B) > HPTE_V_1TB_SEG) return refuse(H_PARAMETER, RULE_B_RESERVED, v >> 62, 0);
+  if ((v & HPTE_V_B_RESERVED) != 0) return refuse(H_PARAMETER, RULE_B_RESERVED, v >> 62, 0);
   const shift = actualPageShift(v, r);
   if (shift == 0) return refuse(H_PARAMETER, RULE_PAGE_SIZE_UNKNOWN, (v & HPTE_V_LARGE) >> 2, (r >> 12) & 0xff);
   const gpa = pageAddress(r, shift);
-  // ORDER: before the host page is looked at; publish() asks again under the chain lock.
+  // ORDER: before the host page is looked at; asked again when the entry is linked.
   const sequence = hostSequence();
   const memslot = slotOf(gpa);
-  newRmap = 0;
-  newZeroShift = 0;
+  let real: u64;
+  let rmap: usize = 0;
+  let zeroes = false;
   if (memslot == 0) {
-    newV = bare(v) | HPTE_V_ABSENT;
-    newR = (r & ~HPTE_R_TS) | HPTE_R_KEY;
+    real = (r & ~HPTE_R_TS) | HPTE_R_KEY;
   } else {
-    const status = composeMemory(memslot, gpa, shift, sequence, v, r, (flags & H_ZERO_PAGE) != 0);
-    if (status != H_SUCCESS) return status;
+    if (shift > load<u32>(HOST_PAGE_SHIFT)) {
+      if (!slotHoldsPages(memslot, shift)) return refuse(H_PARAMETER, RULE_SLOT_MISALIGNED, slotNumber(memslot), shift);
+    }
+    const backingShift = load<u32>(memslot + SLOT_BACKING_SHIFT);
+    if (backingShift < shift) return refuse(H_PARAMETER, RULE_BACKING_TOO_SMALL, backingShift, shift);
+    const frame = frameOf(memslot, gpa);
+    const host = hostState(memslot, frame);
+    if ((host & HOST_PRESENT) != 0) {
+      real = realWord(r, gpa, host);
+      rmap = rmapOf(memslot, frame);
+    } else {
+      real = absentWord(r, shift);
+    }
+    if (real == 0) return H_PARAMETER;
+    // DIFFERS: KVM HV ignores H_ZERO_PAGE; where guest memory is kept the page is zeroed as PAPR asks.
+    if ((flags & H_ZERO_PAGE) != 0 && load<u32>(memslot + SLOT_MEMORY) != 0) {
+      if (shift > SHIFT_64K) return refuse(H_TOO_BIG, RULE_ZERO_TOO_BIG, shift, 0);
+      zeroes = true;
+    }
   }
   const entries = load<u64>(PTEX_COUNT);
   if (ptex >= entries) return refuse(H_PARAMETER, RULE_PTEX_RANGE, ptex, entries);
-  newPass = 1;
-  newRecord = 0;
+  if (explains) pass = 1;
   const entry = (flags & H_EXACT) != 0 ? lockThatSlot(ptex) : lockFreeSlot(ptex & ~(SLOTS - 1));
   if (entry == 0) return H_PTEG_FULL;
-  publish(entry, gpa, sequence, r & ~HPTE_R_TS, answers, results);
+  if (zeroes) zeroPage(gpa, shift);
+  publish(entry, bare(v), real, rmap, sequence, r & ~HPTE_R_TS, answers, explains, results);
   return H_SUCCESS;
 }
 
@@ -106,43 +118,30 @@ function bare(v: u64): u64 {
   return v & ~(HPTE_V_HVLOCK | HPTE_V_TAKEN);
 }
 
-/** The real words of an entry that maps memory: host page, absence, read-only, cacheability. */
+/**
+ * The real dword 1 of an entry that maps a host page: where it is, read-only, cacheability. 0 if WIMG does not fit; a word
+ * that does is never 0.
+ */
 @inline
-function composeMemory(memslot: usize, gpa: u64, shift: u32, sequence: u64, v: u64, r: u64, zero: bool): i32 {
-  if (shift > load<u32>(HOST_PAGE_SHIFT) && !slotHoldsPages(memslot, shift)) {
-    return refuse(H_PARAMETER, RULE_SLOT_MISALIGNED, slotNumber(memslot), shift);
-  }
-  const backingShift = load<u32>(memslot + SLOT_BACKING_SHIFT);
-  if (backingShift < shift) return refuse(H_PARAMETER, RULE_BACKING_TOO_SMALL, backingShift, shift);
-  const frame = frameOf(memslot, gpa);
-  let host = hostState(memslot, frame);
-  let real = r & (HPTE_R_KEY | HPTE_R_PP0 | ~(~(<u64>0) << <u64>shift));
-  if ((host & HOST_PRESENT) != 0 && !hostChangedSince(sequence)) {
-    if ((host & HOST_WRITABLE) == 0 && isWritable(r)) real = madeReadOnly(real);
-    real |= gpa + HOST_FRAME_OFFSET;
-    newV = bare(v) | HPTE_V_VALID;
-    newRmap = rmapOf(memslot, frame);
-  } else {
-    // Key bits 0 tell a page that is away from MMIO, whose real key is all ones.
-    real &= ~HPTE_R_KEY;
-    newV = bare(v) | HPTE_V_ABSENT;
-    host = 0;
-  }
+function realWord(r: u64, gpa: u64, host: u8): u64 {
+  // No guest address has the offset's bit (GPA_LIMIT), so this is an addition.
+  let real = (r & ~HPTE_R_TS) | HOST_FRAME_OFFSET;
+  if ((host & HOST_WRITABLE) == 0 && isWritable(r)) real = madeReadOnly(real);
   // Nearly every page is plain memory, mapped as such: nothing to look into.
-  if ((((real & HPTE_R_WIMG) ^ HPTE_R_M) | <u64>(host & HOST_CACHE_INHIBITED)) != 0) {
-    const inhibited = (host & HOST_CACHE_INHIBITED) != 0;
-    if (!cacheabilityFits(real, inhibited)) {
-      if (inhibited) return refuse(H_PARAMETER, RULE_WIMG_CACHE_INHIBITED, (real & HPTE_R_WIMG) >> 3, gpa);
-      real = (real & ~(HPTE_R_W | HPTE_R_I | HPTE_R_G)) | HPTE_R_M;
-    }
-  }
-  newR = real;
-  // DIFFERS: KVM HV ignores H_ZERO_PAGE; where guest memory is kept the page is zeroed as PAPR asks.
-  if (zero && load<u32>(memslot + SLOT_MEMORY) != 0) {
-    if (shift > SHIFT_64K) return refuse(H_TOO_BIG, RULE_ZERO_TOO_BIG, shift, 0);
-    newZeroShift = shift;
-  }
-  return H_SUCCESS;
+  if ((((real & HPTE_R_WIMG) ^ HPTE_R_M) | <u64>(host & HOST_CACHE_INHIBITED)) == 0) return real;
+  return madeCacheable(real, (host & HOST_CACHE_INHIBITED) != 0, gpa);
+}
+
+/** The same while the host page is away. Key bits 0 tell it from MMIO, whose real key is all ones. */
+function absentWord(r: u64, shift: u32): u64 {
+  return madeCacheable(r & (HPTE_R_PP0 | ((<u64>1 << <u64>shift) - 1)) & ~HPTE_R_KEY, false, 0);
+}
+
+function madeCacheable(real: u64, inhibited: bool, gpa: u64): u64 {
+  if (cacheabilityFits(real, inhibited)) return real;
+  if (!inhibited) return (real & ~(HPTE_R_W | HPTE_R_I | HPTE_R_G)) | HPTE_R_M;
+  because(RULE_WIMG_CACHE_INHIBITED, (real & HPTE_R_WIMG) >> 3, gpa);
+  return 0;
 }
 
 /** SPEC: KVM HV: memory wants WIMG 0010 (or 1110, strong order), a cache-inhibited page I without W. */
@@ -160,7 +159,7 @@ function lockThatSlot(ptex: u64): usize {
     because(RULE_SLOT_OCCUPIED, ptex, guestV(load<u64>(entry), load<u64>(entry, 8)) & ~HPTE_V_HVLOCK);
     return 0;
   }
-  newPass = 2;
+  pass = 2;
   const v = lockHpte(entry);
   if ((v & HPTE_V_TAKEN) == 0) return entry;
   because(RULE_SLOT_OCCUPIED, ptex, guestV(v, load<u64>(entry, 8)) & ~HPTE_V_HVLOCK);
@@ -173,11 +172,16 @@ function lockThatSlot(ptex: u64): usize {
 function lockFreeSlot(first: u64): usize {
   let entry = hpteAddress(first);
   const end = entry + (<usize>SLOTS << 4);
-  for (; entry < end; entry += 16) {
+  do {
     yieldPoint(AT_SLOT);
-    // RACE: a plain look to pass taken slots by without a locked instruction; tryLockHpte looks again.
-    if ((load<u64>(entry) & HPTE_V_VALID) == 0 && tryLockHpte(entry, HPTE_V_HVLOCK | HPTE_V_TAKEN)) return entry;
-  }
+    // RACE: a plain look; what it saw counts only if it is still there when the lock is taken.
+    const v = load<u64>(entry);
+    if ((v & (HPTE_V_HVLOCK | HPTE_V_TAKEN)) == 0) {
+      yieldPoint(AT_LOCK);
+      if (lockHpteIfStill(entry, v)) return entry;
+    }
+    entry += 16;
+  } while (entry != end);
   return lockFreeSlotAgain(first);
 }
 
@@ -190,7 +194,7 @@ function lockFreeSlotAgain(first: u64): usize {
 /** The older protocols: the group is full (one pass), or each slot is locked, looked at and unlocked (two passes). */
 function lockFreeSlotAsBefore(first: u64, search: u32): usize {
   count(COUNT_SECOND_PASS, 1);
-  newPass = 2;
+  pass = 2;
   for (let i: u64 = 0; i < SLOTS && search != SLOT_SEARCH_ONE_PASS; i++) {
     const entry = hpteAddress(first + i);
     const v = lockHpte(entry);
@@ -209,10 +213,9 @@ function lockFreeSlotAsBefore(first: u64, search: u32): usize {
 /** Keeps every taken slot locked until it meets a free one or holds all eight. Returns with the free one locked only. */
 function lockFreeSlotForSure(first: u64): usize {
   count(COUNT_SECOND_PASS, 1);
-  newPass = 2;
+  pass = 2;
   let held: u64 = 0;
   while (held < SLOTS && (lockHpte(hpteAddress(first + held), <u32>held) & HPTE_V_TAKEN) != 0) held++;
-  newRecord = <u32>held;
   const found = held < SLOTS ? hpteAddress(first + held) : 0;
   if (found == 0) because(RULE_GROUP_FULL, first >> 3);
   for (let i: u64 = 0; i < held; i++) {
@@ -221,59 +224,87 @@ function lockFreeSlotForSure(first: u64): usize {
     if (found == 0) becauseDetail(<u32>i + 1, guestV(v, load<u64>(entry, 8)) & ~HPTE_V_HVLOCK);
     unlockHpte(entry, v, <u32>i);
   }
+  // Whoever fills the slot knows it by the journal's record 0.
+  if (found != 0 && held != 0) journalMoved(<u32>held);
   return found;
 }
 
 /**
- * Fills the slot, which the caller has locked, links it to its frame, and unlocks it by making it visible. `guest`: its
- * guest_rpte. If it `answers`, its ptex goes to `results`.
+ * Fills the slot, which the caller has locked, links it to its frame (`rmap`; 0: MMIO, or the page is away), and unlocks it
+ * by making it visible. `guest`: its guest_rpte. If it `answers`, its ptex goes to `results`.
+ *
+ * The real R and C start as what guest and host both have. If the host took the page away since we looked, the entry
+ * becomes ABSENT.
  */
 @inline
-function publish(entry: usize, gpa: u64, sequence: u64, guest: u64, answers: bool, results: usize): void {
+function publish(
+  entry: usize, v: u64, r: u64, rmap: usize, sequence: u64, guest: u64, answers: bool, explains: bool, results: usize,
+): void {
   const ptex = ptexOf(entry);
   if (answers) {
     store<u64>(results, ptex);
     answerWords(1);
   }
-  if (newZeroShift != 0) zeroPage(gpa);
   setGuestRpte(ptex, guest);
   noteModification(ptex);
-  const rmap = newRmap;
-  if (rmap != 0) linkUnlessHostChanged(rmap, ptex, sequence);
-  if (explaining) explainEntered(ptex, gpa);
+  let real = r;
+  let visible = v | HPTE_V_ABSENT;
+  if (rmap != 0) {
+    const word = linkUnlessHostChanged(rmap, ptex, sequence);
+    if (word == HOST_CHANGED) {
+      real &= ~HPTE_R_KEY;
+    } else {
+      real &= ~HPTE_R_RC | (word >> RMAP_RC_SHIFT);
+      visible = v | HPTE_V_VALID;
+    }
+  }
+  if (explains) explainEntered(visible, real, ptex, pageAddress(guest, actualPageShift(v, guest)));
   yieldPoint(AT_REAL);
-  store<u64>(entry, tableR(newV, newR), 8);
+  store<u64>(entry, tableR(v, real), 8);
   if (answers) journalAnswer(H_SUCCESS, 1);
   // ORDER: dword 1 before dword 0, so that whoever sees VALID sees the whole entry.
-  unlockHpte(entry, tableV(newV), newRecord);
-}
-
-function zeroPage(gpa: u64): void {
-  memory.fill(memoryOf(gpa), 0, <usize>1 << newZeroShift);
-  markDirty(slotOf(gpa), gpa, newZeroShift);
+  unlockHpte(entry, tableV(visible));
 }
 
 /**
- * Chains the entry to its frame; the real R and C start as what guest and host both have.
- * If the host took the page away since we looked, its notifier may have passed this chain already: the entry then
- * becomes ABSENT. ORDER: asked under the chain lock, which the notifier takes for every frame after it counted.
+ * Chains the entry to its frame and gives the rmap word of before; HOST_CHANGED, and not chained, if the host took the page
+ * away since we looked, because its notifier may have passed this chain already. ORDER: asked when the entry is on the chain
+ * (or the chain locked), which the notifier locks for every frame after it counted: either it finds the entry there and
+ * waits for its lock, or we find that it counted.
  */
 @inline
-function linkUnlessHostChanged(rmap: usize, ptex: u64, sequence: u64): void {
-  const word = lockChain(rmap);
-  if (hostChangedSince(sequence)) {
-    unlockChain(rmap, word);
-    newV = (newV & ~HPTE_V_VALID) | HPTE_V_ABSENT;
-    newR &= ~HPTE_R_KEY;
-  } else {
-    newR &= ~HPTE_R_RC | (word >> RMAP_RC_SHIFT);
-    unlockChain(rmap, appendToChain(word, ptex));
+function linkUnlessHostChanged(rmap: usize, ptex: u64, sequence: u64): u64 {
+  // RACE: a plain look; what it saw counts only if it is still there when the word is replaced.
+  const word = load<u64>(rmap);
+  if (isEmptyChain(word)) {
+    if (appendAlone(rmap, word, ptex)) return hostChangedSince(sequence) ? unlinkAgain(rmap, ptex) : word;
   }
+  return linkLocked(rmap, ptex, sequence);
 }
 
-function explainEntered(ptex: u64, gpa: u64): void {
-  if ((newV & HPTE_V_VALID) != 0) because(RULE_ENTERED, ptex, newPass);
-  else because((newR & HPTE_R_KEY) == HPTE_R_KEY ? RULE_ENTERED_MMIO : RULE_ENTERED_ABSENT, ptex, gpa);
+function linkLocked(rmap: usize, ptex: u64, sequence: u64): u64 {
+  const word = lockChain(rmap);
+  if (hostChangedSince(sequence)) {
+    unlockChain(rmap, word, STEP_TAKING);
+    return HOST_CHANGED;
+  }
+  unlockChain(rmap, appendToChain(word, ptex), STEP_APPEND);
+  return word;
+}
+
+function unlinkAgain(rmap: usize, ptex: u64): u64 {
+  unlockChain(rmap, unlinkFromChain(lockChain(rmap), ptex), STEP_UNLINK);
+  return HOST_CHANGED;
+}
+
+function zeroPage(gpa: u64, shift: u32): void {
+  memory.fill(memoryOf(gpa), 0, <usize>1 << shift);
+  markDirty(slotOf(gpa), gpa, shift);
+}
+
+function explainEntered(v: u64, r: u64, ptex: u64, gpa: u64): void {
+  if ((v & HPTE_V_VALID) != 0) because(RULE_ENTERED, ptex, pass);
+  else because((r & HPTE_R_KEY) == HPTE_R_KEY ? RULE_ENTERED_MMIO : RULE_ENTERED_ABSENT, ptex, gpa);
 }
 
 function refuse(status: i32, rule: u32, detail0: u64, detail1: u64): i32 {

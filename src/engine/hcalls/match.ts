@@ -9,13 +9,17 @@ import { HPTE_V_COMPARE, HPTE_V_TAKEN } from '../hpte';
 import { RULE_ANDCOND_HIT, RULE_AVPN_MISMATCH, RULE_EMPTY } from '../rules';
 import { because } from '../this-processor';
 
+@inline
+export function entryIsTaken(v: u64, ptex: u64): bool {
+  if ((v & HPTE_V_TAKEN) != 0) return true;
+  because(RULE_EMPTY, ptex);
+  return false;
+}
+
 /** Both conditions may be asked for; then both must hold. */
 @inline
 export function entryMatches(v: u64, ptex: u64, byAvpn: bool, byAndcond: bool, operand: u64): bool {
-  if ((v & HPTE_V_TAKEN) == 0) {
-    because(RULE_EMPTY, ptex);
-    return false;
-  }
+  if (!entryIsTaken(v, ptex)) return false;
   if (byAvpn && (v & HPTE_V_COMPARE) != operand) {
     because(RULE_AVPN_MISMATCH, v & HPTE_V_COMPARE, operand);
     return false;

@@ -20,7 +20,7 @@ import { because } from '../this-processor';
 import { tlbie, tlbsync } from '../tlbie';
 import { AT_REAL, yieldPoint } from '../yield-point';
 import { entryMatches } from './match';
-import { refusePtex } from './range';
+import { hasPtex, refusePtex } from './range';
 import { noteMmioChange } from './remove';
 
 /** From their place in flags to their place in dword 1. */
@@ -31,8 +31,7 @@ const KEY_HI_SHIFT: u64 = 48;
 export function protect(args: usize): i32 {
   const flags = load<u64>(args);
   const ptex = load<u64>(args, 8);
-  const refused = refusePtex(ptex);
-  if (refused != H_SUCCESS) return refused;
+  if (!hasPtex(ptex)) return refusePtex(ptex);
   const entry = hpteAddress(ptex);
   const locked = lockHpte(entry);
   const real = load<u64>(entry, 8);

@@ -13,12 +13,11 @@ import { hpteAddress } from '../memory-map';
 import { RULE_READ } from '../rules';
 import { H_SUCCESS } from '../status';
 import { answerWords, because } from '../this-processor';
-import { refusePtex } from './range';
+import { hasPtex, refusePtex } from './range';
 
 /** in: flags, ptex. out: one pair of dwords, or four. */
 export function read(args: usize, results: usize): i32 {
-  const refused = refusePtex(load<u64>(args, 8));
-  if (refused != H_SUCCESS) return refused;
+  if (!hasPtex(load<u64>(args, 8))) return refusePtex(load<u64>(args, 8));
   const four = (load<u64>(args) & H_READ_4) != 0;
   const ptex = four ? load<u64>(args, 8) & ~(<u64>3) : load<u64>(args, 8);
   const entries: u32 = four ? 4 : 1;

@@ -7,7 +7,7 @@
 import { guestRpte, noteModification, setGuestRpte } from '../guest-view';
 import { HPTE_R_R, HPTE_V_HVLOCK, HPTE_V_VALID, guestV } from '../hpte';
 import { awaitUnlocked, tryLockHpte, unlockHpte } from '../hpte-lock';
-import { journalNote, journalWords, setJournalNote } from '../journal';
+import { STEP_TAKING, journalNote, journalWords, setJournalNote } from '../journal';
 import { hpteAddress } from '../memory-map';
 import { backingEndFrame, backingFirstFrame, rmapOf, slotOf } from '../memslots';
 import { RMAP_INDEX, RMAP_PRESENT, RMAP_REFERENCED, lockChain, nextInChain, unlockChain } from '../revmap';
@@ -35,7 +35,7 @@ function ageFrame(rmap: usize): bool {
     const word = lockChain(rmap);
     if ((word & RMAP_REFERENCED) != 0) noteAged();
     busy = (word & RMAP_PRESENT) == 0 ? <usize>0 : ageChain(word & RMAP_INDEX);
-    unlockChain(rmap, word & ~RMAP_REFERENCED);
+    unlockChain(rmap, word & ~RMAP_REFERENCED, STEP_TAKING);
   } while (busy != 0);
   return aged;
 }

@@ -9,7 +9,7 @@
 import { guestRpte, noteModification, setGuestRpte } from '../guest-view';
 import { HPTE_R_C, HPTE_V_ABSENT, HPTE_V_HVLOCK, HPTE_V_VALID, guestV } from '../hpte';
 import { awaitUnlocked, tryLockHpte, unlockHpte } from '../hpte-lock';
-import { journalNote, journalWords, setJournalNote } from '../journal';
+import { STEP_TAKING, journalNote, journalWords, setJournalNote } from '../journal';
 import { HOST_PAGE_SHIFT, SLOT_BASE, SLOT_DIRTY, hpteAddress } from '../memory-map';
 import { frameOf, framesOf, markDirty, rmapOf, slotOf } from '../memslots';
 import { SHIFT_16G, actualPageShift, pageAddress } from '../page-sizes';
@@ -62,7 +62,7 @@ function collectChain(slot: usize, frame: u32): void {
   for (;;) {
     const word = lockChain(rmap);
     const busy = (word & RMAP_PRESENT) == 0 ? <usize>0 : collectLocked(word & RMAP_INDEX, slot);
-    unlockChain(rmap, word);
+    unlockChain(rmap, word, STEP_TAKING);
     if (busy == 0) return;
     awaitUnlocked(busy);
   }

@@ -46,7 +46,7 @@ function writeRecord(record: usize): i32 {
     const r = bswap<u64>(load<u64>(at, 8));
     if ((v & HPTE_V_VALID) == 0 || pageShifts(v, r) == 0) return refuse(H_PARAMETER, ptex);
     clearSlot(ptex);
-    if (insert(H_EXACT, ptex, v, r, false, 0) != H_SUCCESS) return refuse(H_HARDWARE, ptex);
+    if (insert(H_EXACT, ptex, v, r, false, false, 0) != H_SUCCESS) return refuse(H_HARDWARE, ptex);
   }
   for (; ptex < end; ptex++) clearSlot(ptex);
   return H_SUCCESS;

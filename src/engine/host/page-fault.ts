@@ -9,7 +9,7 @@ import {
   HPTE_V_ABSENT, HPTE_V_TAKEN, HPTE_V_VALID, guestV, isWritable, madeReadOnly, tableR, tableV,
 } from '../hpte';
 import { lockHpte, unlockHpte } from '../hpte-lock';
-import { journalAnswer, journalWords } from '../journal';
+import { STEP_APPEND, STEP_TAKING, journalAnswer, journalWords } from '../journal';
 import { SLOT_BACKING_SHIFT, hpteAddress } from '../memory-map';
 import {
   HOST_CACHE_INHIBITED, HOST_PRESENT, HOST_WRITABLE, backingEndFrame, backingFirstFrame, frameOf, hostState, rmapOf,
@@ -104,19 +104,19 @@ function install(entry: usize, v: u64, r: u64, ptex: u64, rmap: usize, sequence:
   journalWords(0, entry, ptex);
   const word = lockChain(rmap);
   if (hostChangedSince(sequence)) {
-    unlockChain(rmap, word);
+    unlockChain(rmap, word, STEP_TAKING);
     return FAULT_HOST_ABSENT;
   }
   let next = r & (~HPTE_R_RC | (word >> RMAP_RC_SHIFT));
   if ((v & HPTE_V_VALID) != 0) {
-    unlockChain(rmap, word);
+    unlockChain(rmap, word, STEP_TAKING);
     yieldPoint(AT_REAL);
     atomic.store<u64>(entry, (load<u64>(entry) & ~HPTE_V_VALID) | HPTE_V_ABSENT);
     tlbie(v, load<u64>(entry, 8), ptex);
     tlbsync();
     next |= atomic.load<u64>(entry, 8) & HPTE_R_RC;
   } else {
-    unlockChain(rmap, appendToChain(word, ptex));
+    unlockChain(rmap, appendToChain(word, ptex), STEP_APPEND);
   }
   yieldPoint(AT_REAL);
   store<u64>(entry, tableR(v, next), 8);

@@ -8,6 +8,7 @@ import { PTEX_COUNT, hpteAddress } from '../memory-map';
 import { frameOf, rmapOf, slotOf } from '../memslots';
 import { SHAPE_WORDS } from '../opcodes';
 import { actualPageShift, pageAddress, pageShifts } from '../page-sizes';
+import { STEP_TAKING } from '../journal';
 import { RMAP_INDEX, RMAP_PRESENT, lockChain, nextInChain, unlockChain } from '../revmap';
 import { PIECE_ENTRIES } from './table';
 
@@ -70,7 +71,7 @@ function countChain(ptex: u64, gpa: u64, results: usize): void {
       length++;
     } while (at != ptex && length < CHAIN_MOST);
   }
-  unlockChain(rmap, word);
+  unlockChain(rmap, word, STEP_TAKING);
   if (length != 0) bump(results, CHAINS + lengthNumber(length));
 }
 

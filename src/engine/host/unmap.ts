@@ -9,7 +9,7 @@
 import { noteModification, setGuestRpte, guestRpte } from '../guest-view';
 import { HPTE_R_C, HPTE_R_KEY, HPTE_R_RC, HPTE_V_ABSENT, HPTE_V_HVLOCK, HPTE_V_VALID, guestV } from '../hpte';
 import { awaitUnlocked, lockHpte, tryLockHpte, unlockHpte } from '../hpte-lock';
-import { journalWords } from '../journal';
+import { STEP_TAKING, STEP_UNLINK, journalWords } from '../journal';
 import { hpteAddress } from '../memory-map';
 import { backingEndFrame, backingFirstFrame, frameOf, markDirty, rmapOf, setHostState, slotOf } from '../memslots';
 import { actualPageShift, pageAddress } from '../page-sizes';
@@ -39,13 +39,13 @@ export function unmapFrame(slot: usize, frame: u32): void {
   for (;;) {
     const word = lockChain(rmap);
     if ((word & RMAP_PRESENT) == 0) {
-      unlockChain(rmap, word);
+      unlockChain(rmap, word, STEP_TAKING);
       return;
     }
     const ptex = word & RMAP_INDEX;
     const entry = hpteAddress(ptex);
     if (!tryLockHpte(entry, HPTE_V_HVLOCK)) {
-      unlockChain(rmap, word);
+      unlockChain(rmap, word, STEP_TAKING);
       awaitUnlocked(entry);
       continue;
     }
@@ -65,7 +65,7 @@ export function unmapEntry(ptex: u64, slot: usize, frame: u32): void {
 function detach(word: u64, rmap: usize, entry: usize, ptex: u64, slot: usize, frame: u32): void {
   const rest = unlinkFromChain(word, ptex);
   const rc = makeAbsent(entry, ptex, slot, frame);
-  unlockChain(rmap, rest | (rc << RMAP_RC_SHIFT));
+  unlockChain(rmap, rest | (rc << RMAP_RC_SHIFT), STEP_UNLINK);
   unlockHpte(entry, load<u64>(entry));
 }
 
