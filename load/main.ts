@@ -13,6 +13,7 @@ import { replay } from './replay.ts';
 import { report } from './report.ts';
 import { rest } from './rest.ts';
 import { soak } from './soak.ts';
+import { snapshots } from './snapshots.ts';
 import { stream } from './stream.ts';
 
 const PROFILES: readonly Profile[] = [
@@ -23,6 +24,7 @@ const PROFILES: readonly Profile[] = [
   contention,
   oversubscription,
   soak,
+  snapshots,
 ];
 /** They run profiles and are called as those are. */
 const COMMANDS: readonly Profile[] = [...PROFILES, check, report];

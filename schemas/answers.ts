@@ -4,6 +4,7 @@
  */
 import { z } from 'zod';
 import { CHAIN_LENGTHS, PAGE_SIZES } from './controls.ts';
+import { DURABILITIES } from './durabilities.ts';
 import { guestState } from './guest-states.ts';
 import { SLOT_SEARCHES } from './guests.ts';
 import { statusesOf } from './operation.ts';
@@ -60,6 +61,41 @@ const recording = z.object({
     .nullable()
     .describe('why it ended'),
   tableHash: z.boolean().describe('does the file end with a hash of the table?'),
+});
+
+const snapshot = z.object({
+  number: count.describe('one more than that of the snapshot before'),
+  file: z.string().describe('where it lies on the machine of the daemon'),
+  bytes: count,
+});
+
+const state = z.object({
+  directory: z.string(),
+  durability: z.enum(DURABILITIES),
+  guests: z.array(
+    z.object({
+      guest: z.string(),
+      takenAt: z.iso.datetime().describe('when its newest snapshot was taken'),
+      bytes: count,
+      heldMillis: z.number().min(0).describe('how long it executed nothing for that'),
+    }),
+  ),
+  failing: z
+    .array(z.object({ guest: z.string(), reason: z.string() }))
+    .describe('guests whose last snapshot could not be written'),
+  damaged: z
+    .array(
+      z.object({
+        guest: z.string(),
+        kind: z.enum(['damaged', 'foreign', 'unreadable']),
+        file: z.string(),
+        reason: z.string(),
+        whatToDo: z.string(),
+      }),
+    )
+    .describe('guests that are kept and cannot be started'),
+  snapshots: count.describe('written since the daemon was started'),
+  failures: count.describe('that could not be written'),
 });
 
 const explanation = z.object({
@@ -237,6 +273,17 @@ export const ANSWERS = {
   MemslotList: z.object({ memslots: z.array(slot) }),
   Recording: recording,
   RecordingList: z.object({ recordings: z.array(recording) }),
+  State: state,
+  Snapshot: snapshot.extend({
+    guest: z.string(),
+    takenAt: z.iso.datetime(),
+    state: z.enum(['running', 'paused']),
+    order: count,
+    heldMillis: z.number().min(0).describe('how long the guest executed nothing for it'),
+  }),
+  SnapshotList: z.object({
+    snapshots: z.array(snapshot.extend({ writtenAt: z.iso.datetime() })),
+  }),
   PageAway: page('away'),
   PageReadOnly: page('read-only'),
   PageWritable: page('writable'),

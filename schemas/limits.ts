@@ -113,3 +113,12 @@ export const RECORDING_SECONDS_MAX = 24 * 3600;
 export const RECORDING_BACKLOG_BYTES_MAX = 128 * 1024 * 1024;
 /** Text that is compressed at once: enough to compress well, little enough to lose nothing of the limits' meaning. */
 export const RECORDING_BLOCK_BYTES = 1024 * 1024;
+
+/** Between looks at which guest's image is due: by so much an image may be later than its interval says. */
+export const STATE_LOOK_MILLIS = 500;
+/** Between tries to write an image that could not be written: soon after there is room again. */
+export const STATE_RETRY_MILLIS = 5_000;
+/** How long the last images may take when a daemon ends: two tables of order 30 at 100 MB/s. */
+export const STATE_SHUTDOWN_MILLIS = 45_000;
+/** Seconds between images at the most: a day. */
+export const SNAPSHOT_SECONDS_MAX = 86_400;

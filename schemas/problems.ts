@@ -10,6 +10,7 @@
  * members.
  */
 import { HTAB_PROBLEMS } from './htab-problems.ts';
+import { STATE_PROBLEMS } from './state-problems.ts';
 
 export interface ProblemRow {
   readonly status: number;
@@ -132,6 +133,7 @@ export const PROBLEMS = {
     whatToDo: 'Ask again.',
   },
   ...HTAB_PROBLEMS,
+  ...STATE_PROBLEMS,
   'memory-not-kept': {
     status: 409,
     title: "The guest's memory is not kept",

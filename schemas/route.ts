@@ -78,6 +78,7 @@ export const TAGS = {
   memory: 'Memory slots, and the bytes behind them',
   host: 'What a host does to its guest',
   recordings: 'Recordings of a guest, to be replayed',
+  state: 'What outlives the daemon',
   daemon: 'The daemon itself',
 } as const;
 
@@ -115,7 +116,7 @@ export const roleQuery = {
 };
 
 /** Sets of problems that many rows have. */
-export const named: readonly ProblemCode[] = ['guest-not-found'];
+export const named: readonly ProblemCode[] = ['guest-not-found', 'guest-damaged'];
 /** Whatever runs records on the guest's processors. */
 export const running: readonly ProblemCode[] = [
   ...named,

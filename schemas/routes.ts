@@ -17,6 +17,7 @@ import {
 } from './route.ts';
 import { HTAB } from './routes-htab.ts';
 import { HOST, MEMORY, TABLE } from './routes-resources.ts';
+import { STATE } from './routes-state.ts';
 import { WATCH } from './routes-watch.ts';
 
 /** Any address may answer these, so no row names them. */
@@ -62,6 +63,8 @@ const GUESTS: readonly Route[] = [
       'client-guest-limit',
       'processor-busy',
       'shutting-down',
+      'guest-damaged',
+      'state-unwritable',
     ],
   },
   {
@@ -90,7 +93,7 @@ const GUESTS: readonly Route[] = [
     tag: 'guests',
     summary: 'delete a guest and its table',
     answers: done('it is gone'),
-    problems: [...running, ...unread],
+    problems: [...running, ...unread, 'state-unwritable'],
   },
   {
     method: 'GET',
@@ -171,7 +174,7 @@ const DAEMON: readonly Route[] = [
     tag: 'daemon',
     summary: 'the daemon takes work',
     answers: ok('text/plain', 'ready'),
-    problems: ['shutting-down'],
+    problems: ['shutting-down', 'state-failing'],
   },
   {
     method: 'GET',
@@ -227,6 +230,7 @@ export const ROUTES: readonly Route[] = [
   ...HTAB,
   ...MEMORY,
   ...HOST,
+  ...STATE,
   ...WATCH,
   ...DAEMON,
 ];

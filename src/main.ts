@@ -11,6 +11,8 @@ import {
   TABLE_BYTES_PER_CLIENT_MAX,
 } from '../schemas/limits.ts';
 import { openGuests } from './guests/registry.ts';
+import { openState } from './state/state.ts';
+import type { State } from './state/state.ts';
 import { watchAccess } from './operations/access-watch.ts';
 import type { Access } from './operations/access-watch.ts';
 import { serveOptions } from './operations/config.ts';
@@ -47,7 +49,8 @@ export async function serve(given: z.input<typeof serveOptions>): Promise<Daemon
   const reach = readReach(options);
   const log = openLog(options.logLevel);
   const boundTables = options.tableBytesPerClientMax < TABLE_BYTES_PER_CLIENT_MAX;
-  const guests = await openGuests({ ...options, log, boundTables });
+  const state = stateOf(options, log);
+  const guests = await openGuests({ ...options, log, boundTables, state });
   const access =
     reach.access === undefined ? undefined : watchAccess(options.accessFile!, reach.access, log);
   let closing: Promise<void> | undefined;
@@ -98,8 +101,17 @@ export async function serve(given: z.input<typeof serveOptions>): Promise<Daemon
     urls,
     reload,
     close,
-    closeOnSignals: () => closeOnSignals(close, log, reloads),
+    closeOnSignals: () => closeOnSignals(close, log, reloads, state !== undefined),
   };
+}
+
+/** Undefined: none was asked for. */
+function stateOf(
+  { stateDir, journal, snapshotSeconds }: ServeOptions,
+  log: Logger,
+): State | undefined {
+  if (stateDir === undefined) return undefined;
+  return openState({ directory: stateDir, durability: journal, snapshotSeconds, log });
 }
 
 function openServer(options: ServeOptions, log: Logger): FastifyInstance {

@@ -36,10 +36,31 @@ export async function startHere(options: ServeOptions, advice: string): Promise<
   // Only here: the daemon is most of the program, and most commands have no use for it.
   const { serve } = await import('../main.ts');
   return serve(options).catch((error: NodeJS.ErrnoException) => {
-    throw isListening(error)
-      ? new CliError(EXIT.unavailable, error.message, advice)
-      : explained(error, 'serve');
+    throw stateError(error) ?? listenError(error, advice);
   });
+}
+
+/** By their names: what defines them is part of the daemon. */
+function stateError(error: Error): CliError | undefined {
+  if (error.name === 'StateTakenError')
+    return new CliError(
+      EXIT.unavailable,
+      error.message,
+      'end that daemon, or name another directory with --state-dir',
+    );
+  if (error.name === 'StateUnusableError')
+    return new CliError(
+      EXIT.cannotCreate,
+      error.message,
+      'make it writable for this user, make room, or name another with --state-dir',
+    );
+  return undefined;
+}
+
+function listenError(error: NodeJS.ErrnoException, advice: string): unknown {
+  return isListening(error)
+    ? new CliError(EXIT.unavailable, error.message, advice)
+    : explained(error, 'serve');
 }
 
 /** Errors of the address; everything else that keeps a daemon from starting is a defect. */

@@ -11,6 +11,7 @@ export const EXIT = {
   data: 65,
   unavailable: 69,
   internal: 70,
+  cannotCreate: 73,
   permission: 77,
   config: 78,
 } as const;
@@ -23,6 +24,7 @@ export const EXIT_MEANINGS: Readonly<Record<keyof typeof EXIT, string>> = {
   data: 'the daemon, or a file, does not take what was given',
   unavailable: 'no daemon answers, or it ended',
   internal: 'a defect of hptd',
+  cannotCreate: 'the state directory cannot be used',
   permission: 'the token does not allow it',
   config: 'the configuration is wrong',
 };

@@ -14,6 +14,7 @@ import { helpFor } from './commands/help.ts';
 import { record } from './commands/record.ts';
 import { replay } from './commands/replay.ts';
 import { serve } from './commands/serve.ts';
+import { snapshot } from './commands/snapshot.ts';
 import { dump, load } from './commands/table-stream.ts';
 import { token } from './commands/token.ts';
 import { stats } from './commands/stats.ts';
@@ -36,6 +37,7 @@ const COMMANDS: Command[] = [
   copy,
   dump,
   load,
+  snapshot,
   stats,
   top,
   token,

@@ -2,10 +2,14 @@
  * A guest's birth: writes the guest block and lays out slot data and tables. The main thread calls these, in
  * this order, before any processor knows the guest: startGuest, addMemslot for each slot, openTable, boundTables.
  */
+import { HTAB_STOPS, READER_FREE, READER_OPEN, readerAddress } from './host/htab-reader';
 import {
-  CLEAR_NEXT, HOST_PAGE_SHIFT, ISA300, MEMSLOTS, MEMSLOTS_MAX, MEMSLOT_BYTES, MEMSLOT_COUNT, MODE, PTEX_COUNT,
-  RAM_BYTES, REVMAP_BASE, SLOT_BACKING_SHIFT, SLOT_BASE, SLOT_DATA, SLOT_DATA_USED, SLOT_END, SLOT_KIND, SLOT_LENGTH,
-  SLOT_ROOM_BYTES, SLOT_SEARCH, TABLES_BASE, TABLES_END, TABLES_HIGH_USED, TABLES_LOW_USED, TABLE_BASE, TABLE_ORDER,
+  CLEAR_NEXT, DEAD, GATE, HOST_PAGE_SHIFT, INVALIDATE_IN_PROGRESS, ISA300, MEMSLOTS, MEMSLOTS_MAX, MEMSLOT_BYTES,
+  MEMSLOT_COUNT, MODE, MOD_INTEREST, PAUSED, PTEX_COUNT, RAM_BYTES, READERS_MAX, READER_FLAGS, READER_STATE, RECORDING,
+  RECOVERY, RESIZE_BASE, RESIZE_LOCK, RESIZE_ORDER, RESIZE_READY, RESIZE_STATE, RESIZE_ZEROED, RESIZE_ZEROING,
+  REVMAP_BASE, SLOT_BACKING_SHIFT, SLOT_BASE, SLOT_DATA, SLOT_DATA_USED, SLOT_END, SLOT_KIND, SLOT_LENGTH,
+  SLOT_ROOM_BYTES, SLOT_SEARCH, STAMPS, TABLES_BASE, TABLES_END, TABLES_HIGH_USED, TABLES_LOW_USED, TABLE_BASE, TABLE_ORDER,
+  TURN, TURN_WAITERS,
 } from './memory-map';
 import { fillHostPages, placeSlotData } from './host/memslot-change';
 
@@ -79,4 +83,35 @@ export function installTable(base: u32, order: u32): void {
 export function noteTableUsed(base: u32, end: u32): void {
   if (base == load<u32>(TABLES_BASE)) store<u32>(TABLES_LOW_USED, max<u32>(end, load<u32>(TABLES_LOW_USED)));
   else store<u32>(TABLES_HIGH_USED, min<u32>(base, load<u32>(TABLES_HIGH_USED)));
+}
+
+/**
+ * A guest's memory was read from an image: nobody executes anything in it, and no thread of its former daemon is left. The
+ * memory of a table in preparation is zero, because it is not in the image: so it is ready. Readers that stop at the end of
+ * a pass were REST's, whose clients are gone.
+ */
+export function wakeGuest(): void {
+  store<i32>(GATE, 0);
+  store<i32>(RECOVERY, 0);
+  store<u64>(DEAD, 0);
+  store<u32>(PAUSED, 0);
+  store<u32>(RECORDING, 0);
+  store<u32>(STAMPS, 0);
+  store<i32>(TURN, 0);
+  store<i32>(TURN_WAITERS, 0);
+  store<u8>(INVALIDATE_IN_PROGRESS, 0);
+  store<i32>(RESIZE_LOCK, 0);
+  const preparing = load<i32>(RESIZE_STATE);
+  if (preparing == RESIZE_ZEROING || preparing == RESIZE_READY) {
+    store<u32>(RESIZE_ZEROED, load<u32>(RESIZE_BASE) + (2 << load<u32>(RESIZE_ORDER)));
+    store<i32>(RESIZE_STATE, RESIZE_READY);
+  }
+  let open: u8 = 0;
+  for (let i: u32 = 0; i < READERS_MAX; i++) {
+    const reader = readerAddress(i);
+    const stays = load<i32>(reader + READER_STATE) != READER_FREE && (load<u32>(reader + READER_FLAGS) & <u32>HTAB_STOPS) == 0;
+    store<i32>(reader + READER_STATE, stays ? READER_OPEN : READER_FREE);
+    if (stays) open++;
+  }
+  store<u8>(MOD_INTEREST, open);
 }

@@ -14,6 +14,7 @@ import { mayWait } from './gate';
 import { HPTE_V_HVLOCK } from './hpte';
 import { journalLinkSettled, journalReleased, journalTaking } from './journal';
 import { COUNT_LOCK_WAITS, WAITING_FOR } from './memory-map';
+import { noteChange } from './pieces';
 import { count, self } from './this-processor';
 import { AT_LOCK, AT_LOCKED, AT_UNLOCK, AT_UNLOCKED, attemptFails, giveCoreAway, yieldPoint } from './yield-point';
 
@@ -47,6 +48,7 @@ export function tryLockHpte(entry: usize, busy: u64, at: u32 = 0): bool {
 export function lockHpteIfStill(entry: usize, v: u64, at: u32 = 0): bool {
   if (attemptFails()) return false;
   journalTaking(at, entry, v);
+  noteChange(entry);
   if (atomic.cmpxchg<u64>(entry, v, v | HPTE_V_HVLOCK) != v) {
     journalReleased(at);
     return false;

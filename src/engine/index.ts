@@ -5,6 +5,6 @@ export { answerPlace } from './answer-counts';
 export { beProcessor } from './this-processor';
 export { backgroundSlice } from './hcalls/resize';
 export { answerWordsMax, wordsAllowed } from './opcodes';
-export { addMemslot, boundTables, openTable, setSlotSearch, startGuest } from './guest';
+export { addMemslot, boundTables, openTable, setSlotSearch, startGuest, wakeGuest } from './guest';
 export { run } from './processor';
 export { interruptedStream, recover } from './recovery';

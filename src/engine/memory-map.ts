@@ -7,6 +7,7 @@
  *   0x0000_3000  HTAB readers    16 x 64 bytes
  *   0x0001_0000  processors      64 x 4 KiB: active word, counters, the reason of the last answer
  *   0x0006_0000  streams        128 x 512 bytes: heads and tails, each in a cache line of its own
+ *   0x0008_0000  pieces         a byte for each 64 KiB of the whole memory: when it changed last
  *   0x0010_0000  rings          128 x (1 MiB submission + 1 MiB completion)
  *   0x1010_0000  slot data       reverse-map heads, host page states, dirty bitmaps, backed guest memory
  *   tablesBase   tables          the active HPT with its reverse map, and beside it one in preparation
@@ -27,9 +28,13 @@
  *   the guest block's table and mode             the processor that closed the gate (nobody else runs then)
  *   a processor's block                          that processor; the gate's closer reads ACTIVE
  *   stream heads and tails                       the side named beside each
+ *   the bytes of pieces                          whoever changes a piece: all write the same
  *
  * All constants that the TypeScript side needs are exported as wasm globals: this file is their only home.
  */
+
+/** A snapshot can be read by an engine of the same number only: one more when what it holds moves or changes its meaning. */
+export const MEMORY_MAP_VERSION: u32 = 1;
 
 // --- Guest block -------------------------------------------------------------------------------------------
 /** Read on every hcall, written only while the gate is closed: one cache line of its own. */
@@ -66,8 +71,12 @@ export const GATE: usize = 0x1040;
 export const RECOVERY: usize = 0x1044;
 /** u64: a bit for each processor whose thread is gone and whose journal is not yet worked off. Set by the main thread. */
 export const DEAD: usize = 0x1048;
-/** u32: 1 while the guest is paused: control records only. Set by the main thread, looked at before each frame. */
+/** u32: while the guest is paused, PAUSED_HCALLS or PAUSED_ALL. Set by the main thread, looked at before each frame. */
 export const PAUSED: usize = 0x1050;
+/** Control records only. */
+export const PAUSED_HCALLS: u32 = 1;
+/** Nothing is executed: a snapshot is being taken. */
+export const PAUSED_ALL: u32 = 2;
 /** u32: a recording goes on (RECORDING_): items of completion rings get stamps. Set by the main thread. */
 export const RECORDING: usize = 0x1054;
 export const RECORDING_OFF: u32 = 0;
@@ -81,6 +90,8 @@ export const STAMPS: usize = 0x1180;
 export const TURN: usize = 0x1184;
 export const TURN_WAITERS: usize = 0x1188;
 export const TURN_MAIN: i32 = 255;
+/** u8: what pieces.ts notes, from 1 on; 0: nobody keeps the guest. The main thread changes it while nothing is executed. */
+export const KEEP_EPOCH: usize = 0x1058;
 /** u64: completed host invalidations. */
 export const INVALIDATE_SEQ: usize = 0x1080;
 /** u8: host invalidations going on. A byte, as MOD_INTEREST: an atomic load of a byte costs no alignment check. */
@@ -200,6 +211,11 @@ export const COMPLETION_TAIL: usize = 128;
 export const COMPLETION_HEAD: usize = 192;
 /** Written by the main thread before the stream is given to a processor: 1 may send control records. */
 export const ROLE_HOST: usize = 256;
+
+// --- Pieces ------------------------------------------------------------------------------------------------
+/** u8 for each piece: KEEP_EPOCH when it was last changed; 0: never, so it is zero. pieces.ts. */
+export const PIECES: usize = 0x80000;
+export const PIECE_SHIFT: u32 = 16;
 
 export const RINGS: usize = 0x100000;
 export const SUBMISSION_RING_BYTES: usize = 0x100000;

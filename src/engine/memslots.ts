@@ -9,6 +9,7 @@ import {
   HOST_PAGE_SHIFT, MEMSLOTS, MEMSLOT_BYTES, MEMSLOT_COUNT, SLOT_BACKING_SHIFT, SLOT_BASE, SLOT_DIRTY, SLOT_HOST,
   SLOT_LENGTH, SLOT_MEMORY, SLOT_RMAP,
 } from './memory-map';
+import { noteChange } from './pieces';
 import { AT_DIRTY, AT_HOST, AT_READ, yieldPoint } from './yield-point';
 
 /** Host page state bits: what the trace format calls HOST_SET_PTE's state. */
@@ -60,8 +61,10 @@ export function hostState(slot: usize, frame: u32): u8 {
 }
 
 export function setHostState(slot: usize, frame: u32, state: u8): void {
+  const page = <usize>load<u32>(slot + SLOT_HOST) + <usize>frame;
+  noteChange(page);
   yieldPoint(AT_HOST);
-  atomic.store<u8>(<usize>load<u32>(slot + SLOT_HOST) + <usize>frame, state);
+  atomic.store<u8>(page, state);
 }
 
 /** First frame of the backing page that a guest address lies in. */
@@ -92,6 +95,7 @@ export function markDirty(slot: usize, gpa: u64, pageShift: u32): void {
   const end = min<u32>(first + pages, framesOf(slot));
   for (let frame = first; frame < end; frame++) {
     const word = <usize>load<u32>(slot + SLOT_DIRTY) + (<usize>(frame >> 6) << 3);
+    noteChange(word);
     yieldPoint(AT_DIRTY);
     atomic.or<u64>(word, <u64>1 << <u64>(frame & 63));
   }

@@ -17,7 +17,8 @@
  * That is looked at before each frame and after what takes long (by way of the look for room, so it costs the other
  * hcalls nothing); the main thread sets the word and then waits until
  * every processor has come out of `run` once. An hcall that a dead processor was in the middle of is finished
- * all the same, because nothing else may be executed before it.
+ * all the same, because nothing else may be executed before it. PAUSED_ALL stops control records too, of the frames
+ * that are not begun.
  */
 import { FAULT_BYTES, answerAt, answersEnd, beginAnswers, findRoom, forgetRoom, itemEnd, publish, publishFault, roomEnd, unpublished } from './answers';
 import { countAnswer } from './answer-counts';
@@ -26,7 +27,7 @@ import { execute } from './dispatch';
 import { enterGate, gateIsClosed, leaveGate, stepAside } from './gate';
 import {
   ANSWERED_TO, COMPLETION_RING_BYTES, CONSUMED, COUNT_RECORDS, EXECUTED_TO, FAULTED, FAULT_COUNT,
-  FAULT_LENGTH, FAULT_VERSION, ITEM_HEADER_BYTES, ITEM_SKIP, PAUSED, ROLE_HOST, RULE, RULE_DETAILS, RUN_BACKGROUND, RUN_MORE, RUN_STALLED, SUBMISSION_HEAD, SUBMISSION_RING_BYTES, SUBMISSION_TAIL,
+  FAULT_LENGTH, FAULT_VERSION, ITEM_HEADER_BYTES, ITEM_SKIP, PAUSED, PAUSED_ALL, ROLE_HOST, RULE, RULE_DETAILS, RUN_BACKGROUND, RUN_MORE, RUN_STALLED, SUBMISSION_HEAD, SUBMISSION_RING_BYTES, SUBMISSION_TAIL,
   completionRing, streamBlock, submissionRing,
 } from './memory-map';
 import { RULE_NONE } from './rules';
@@ -72,9 +73,10 @@ export function run(stream: u32, quantum: u32): u32 {
   finishing = load<u32>(self + JOURNAL_STREAM) == stream + 1 && load<u32>(self + JOURNAL_CONTROLS_ONLY) == 0;
   store<u32>(self + JOURNAL_STREAM, stream + 1);
   while (executed < quantum && !stalled && !waiting) {
-    controlsOnly = atomic.load<u32>(PAUSED) != 0 && !finishing;
+    const paused = finishing ? 0 : atomic.load<u32>(PAUSED);
+    controlsOnly = paused != 0;
     store<u32>(self + JOURNAL_CONTROLS_ONLY, controlsOnly ? 1 : 0);
-    waiting = controlsOnly && !mayControl;
+    waiting = paused == PAUSED_ALL || (controlsOnly && !mayControl);
     const frame: usize = waiting ? 0 : frameAtHead(ring);
     if (frame == 0) break;
     executed += runFrame(frame, finishing ? 1 : quantum - executed);

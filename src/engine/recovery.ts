@@ -38,6 +38,7 @@ import {
   PTEX_COUNT, READERS_MAX, READER_FIRST_PASS, READER_INDEX, READER_STATE, TABLE_BASE, revmapAddress,
 } from './memory-map';
 import { finishAdding, finishRemoving } from './host/memslot-change';
+import { noteChange } from './pieces';
 import { RMAP_LOCK, appendToChain, isOnChain, linkAround, linkAtTail, unlinkFromChain, unlockChain } from './revmap';
 import { interruptedRecord, undoPair } from './processor';
 import { H_HARDWARE } from './status';
@@ -181,6 +182,7 @@ function mendReader(): void {
 function unread(reader: usize): void {
   const end = min<u64>(load<u64>(self + JOURNAL_READ_TO), load<u64>(PTEX_COUNT));
   for (let ptex = load<u64>(self + JOURNAL_READ_FROM); ptex < end; ptex++) {
+    noteChange(revmapAddress(ptex));
     store<u64>(revmapAddress(ptex), load<u64>(revmapAddress(ptex)) | HPTE_GR_MODIFIED);
   }
   store<u64>(reader + READER_INDEX, load<u64>(self + JOURNAL_READ_FROM));

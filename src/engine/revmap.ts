@@ -26,6 +26,7 @@ import { STEP_APPEND, STEP_UNLINK, journalAlone, journalChain, journalChainRelea
 import { COUNT_CHAIN_WAITS, revmapAddress } from './memory-map';
 import { frameOf, markDirty, rmapOf, slotOf } from './memslots';
 import { actualPageShift, pageAddress } from './page-sizes';
+import { noteChange } from './pieces';
 import { count } from './this-processor';
 import {
   AT_CHAIN_LINK, AT_CHAIN_LOCK, AT_CHAIN_LOCKED, AT_CHAIN_UNLOCK, AT_CHAIN_UNLOCKED, AT_GUEST_VIEW, giveCoreAway, yieldPoint,
@@ -65,6 +66,7 @@ export function lockChain(rmap: usize): u64 {
 @inline
 function lockChainIfStill(rmap: usize, word: u64): bool {
   journalChain(rmap);
+  noteChange(rmap);
   return atomic.cmpxchg<u64>(rmap, word, word | RMAP_LOCK) == word;
 }
 
@@ -128,6 +130,7 @@ function unlinkAlone(rmap: usize, ptex: u64, rc: u64): bool {
 function replaceWord(rmap: usize, from: u64, to: u64, ptex: u64): bool {
   journalAlone(rmap, ptex);
   yieldPoint(AT_CHAIN_LOCK);
+  noteChange(rmap);
   if (atomic.cmpxchg<u64>(rmap, from, to) != from) return false;
   yieldPoint(AT_CHAIN_UNLOCKED);
   return true;
@@ -152,11 +155,18 @@ export function linkAtTail(word: u64, ptex: u64, tail: u32): u64 {
   }
   store<u32>(entry, <u32>(word & RMAP_INDEX), FORW);
   store<u32>(entry, tail, BACK);
-  yieldPoint(AT_CHAIN_LINK);
-  store<u32>(revmapAddress(tail), <u32>ptex, FORW);
-  yieldPoint(AT_CHAIN_LINK);
-  store<u32>(revmapAddress(word & RMAP_INDEX), <u32>ptex, BACK);
+  linkNeighbour(tail, <u32>ptex, FORW);
+  linkNeighbour(word & RMAP_INDEX, <u32>ptex, BACK);
   return word | RMAP_MANY;
+}
+
+/** One link of an entry that nobody need have locked. */
+@inline
+function linkNeighbour(neighbour: u64, ptex: u32, link: usize): void {
+  const links = revmapAddress(neighbour);
+  noteChange(links);
+  yieldPoint(AT_CHAIN_LINK);
+  store<u32>(links + link, ptex);
 }
 
 /** Takes an entry out of a chain that the caller has locked. Gives the new rmap word; does not unlock. */
@@ -174,10 +184,8 @@ export function unlinkFromChain(word: u64, ptex: u64): u64 {
 export function linkAround(word: u64, ptex: u64, forw: u32, back: u32): u64 {
   // The last of its chain.
   if (<u64>forw == ptex) return word & ~(RMAP_MANY | RMAP_PRESENT | RMAP_INDEX);
-  yieldPoint(AT_CHAIN_LINK);
-  store<u32>(revmapAddress(forw), back, BACK);
-  yieldPoint(AT_CHAIN_LINK);
-  store<u32>(revmapAddress(back), forw, FORW);
+  linkNeighbour(forw, back, BACK);
+  linkNeighbour(back, forw, FORW);
   return (word & RMAP_INDEX) == ptex ? (word & ~RMAP_INDEX) | <u64>forw : word;
 }
 

@@ -34,7 +34,8 @@ import {
   notYet,
   openLife,
 } from './life.ts';
-import type { Life } from './life.ts';
+import type { Life, Stop } from './life.ts';
+import type { KeptGuest } from '../state/state.ts';
 import type { RecordedGuest } from './recording/recorded-guest.ts';
 import { openRecordings, type RecordingBudget } from './recording/recordings.ts';
 import type { OwnedRecordings } from './recording/recordings.ts';
@@ -50,6 +51,7 @@ export interface GuestSite {
   /** The guest's number in the daemon. */
   readonly number: number;
   readonly config: GuestConfig;
+  readonly createdAt: Date;
   readonly memory: WebAssembly.Memory;
   readonly map: Engine['map'];
   readonly pool: Pool;
@@ -68,6 +70,8 @@ export interface OwnedGuest extends Guest {
   fail(reason: string): void;
   isOn(processor: Processor): boolean;
   readonly recordings: OwnedRecordings;
+  /** As the state of the daemon keeps it. */
+  readonly kept: KeptGuest;
 }
 
 interface State {
@@ -94,7 +98,8 @@ export function openGuest(site: GuestSite): OwnedGuest {
     life: openLife({
       name: site.name,
       end: () => state.end,
-      storePaused: (paused) => void Atomics.store(words, site.map.PAUSED >> 2, paused ? 1 : 0),
+      storePaused: (stop) =>
+        void Atomics.store(words, site.map.PAUSED >> 2, pausedWord(site, stop)),
       allPassed: () => allPassed(state),
       wakeStreams() {
         for (const stream of openStreams(state)) stream.wake();
@@ -108,7 +113,7 @@ export function openGuest(site: GuestSite): OwnedGuest {
   return {
     name: site.name,
     config: site.config,
-    createdAt: new Date(),
+    createdAt: site.createdAt,
     watched: { name: site.name, memory: site.memory, map: site.map, seen: new Map() },
     status: () => statusOf(state),
     recordings,
@@ -134,7 +139,37 @@ export function openGuest(site: GuestSite): OwnedGuest {
       for (const stream of openStreams(state)) stream.cutOff(state.end);
     },
     isOn: (processor) => state.processors.has(processor),
+    kept: keptGuest(state),
   };
+}
+
+function keptGuest(state: State): KeptGuest {
+  const { name, config, createdAt, memory, map, pool } = state.site;
+  const processors = pool.processors.length;
+  return {
+    name,
+    memory,
+    map,
+    header: { config, createdAt: createdAt.toISOString() },
+    facts() {
+      if (state.end?.kind === 'failed') return undefined;
+      const now = state.life.state === 'creating' ? config.state : state.life.state;
+      return {
+        takenAt: new Date().toISOString(),
+        // A copy to another daemon does not survive this one.
+        state: now === 'paused' ? 'paused' : 'running',
+        order: orderOf(state),
+      };
+    },
+    records: () =>
+      countersOf(memory, map, processors).reduce((sum, { records }) => sum + records, 0),
+    hold: (work) => holdStill(state.life, 'all', work),
+  };
+}
+
+function pausedWord({ map }: GuestSite, stop: Stop): number {
+  if (stop === 'nothing') return 0;
+  return stop === 'all' ? map.PAUSED_ALL : map.PAUSED_HCALLS;
 }
 
 function statusOf(state: State): ReturnType<OwnedGuest['status']> {
@@ -162,7 +197,7 @@ function recordedGuest(
     status: () => statusOf(of()),
     memslots: () => memslotsOf(memory, map),
     streams: () => openStreams(of()),
-    hold: (work) => holdStill(of().life, work),
+    hold: (work) => holdStill(of().life, 'hcalls', work),
     allPassed: () => allPassed(of()),
     withOwnStream: (work) => withOwnStream(of(), work),
   };

@@ -14,12 +14,15 @@ import type { StreamEnd } from './types.ts';
 import { endProblem } from './caller.ts';
 import { inTime } from './in-time.ts';
 
+/** What processors leave alone; `all`: control records too. */
+export type Stop = 'nothing' | 'hcalls' | 'all';
+
 export interface LifeSite {
   readonly name: string;
   /** Why the guest takes nothing more, if it does not. */
   end(): StreamEnd | undefined;
-  /** Sets or clears the word in the guest's memory. */
-  storePaused(paused: boolean): void;
+  /** Says in the guest's memory what is not executed. */
+  storePaused(stop: Stop): void;
   /** Resolves when each processor of the guest has seen that word. */
   allPassed(): Promise<void>;
   /** Makes the processors look at every stream: there may be something to execute. */
@@ -50,7 +53,7 @@ export function openLife(site: LifeSite): Life {
 
 /** From creating to what the guest is to be first. */
 export function beginLife(life: Life, first: 'running' | 'paused'): void {
-  life.site.storePaused(first === 'paused');
+  life.site.storePaused(first === 'paused' ? 'hcalls' : 'nothing');
   life.state = first;
 }
 
@@ -91,7 +94,7 @@ async function pause(life: Life): Promise<void> {
   life.pausing = true;
   try {
     await inTime(idle(life), 'an hcall of a REST request is still being executed');
-    site.storePaused(true);
+    site.storePaused('hcalls');
     await inTime(site.allPassed(), 'a processor is still executing an hcall');
     throwIfEnded(site);
     life.state = 'paused';
@@ -104,25 +107,29 @@ async function pause(life: Life): Promise<void> {
 }
 
 /**
- * Runs `work` while no hcall is executed, whatever the guest's state: its state changes before or after. Unlike in a
- * pause hcalls of REST are not refused; they wait with the streams', so `work` must not wait for them.
+ * Runs `work` while no hcall, or nothing at all, is executed, whatever the guest's state: its state changes before or
+ * after. Unlike in a pause hcalls of REST are not refused; they wait with the streams', so `work` must not wait for them.
  */
-export function holdStill<T>(life: Life, work: () => Promise<T>): Promise<T> {
-  const held = life.lastChange.then(() => holdNow(life, work));
+export function holdStill<T>(
+  life: Life,
+  stop: 'hcalls' | 'all',
+  work: () => Promise<T>,
+): Promise<T> {
+  const held = life.lastChange.then(() => holdNow(life, stop, work));
   life.lastChange = held.catch(() => {});
   return held;
 }
 
-async function holdNow<T>({ site, state }: Life, work: () => Promise<T>): Promise<T> {
+async function holdNow<T>({ site, state }: Life, stop: Stop, work: () => Promise<T>): Promise<T> {
   throwIfEnded(site);
   if (state === 'creating') throw notYet(site.name);
-  const executes = GUEST_STATES[state].executes;
-  site.storePaused(true);
+  site.storePaused(stop);
   try {
     await inTime(site.allPassed(), 'a processor is still executing an hcall');
+    throwIfEnded(site);
     return await work();
   } finally {
-    if (executes) resume(site);
+    resume(site, GUEST_STATES[state].executes ? 'nothing' : 'hcalls');
   }
 }
 
@@ -134,8 +141,8 @@ function idle(life: Life): Promise<void> {
   });
 }
 
-function resume(site: LifeSite): void {
-  site.storePaused(false);
+function resume(site: LifeSite, stop: Stop = 'nothing'): void {
+  site.storePaused(stop);
   site.wakeStreams();
 }
 

@@ -10,10 +10,16 @@ import {
   SHUTDOWN_GRACE_MILLIS,
 } from '../../schemas/limits.ts';
 import { problem } from '../../schemas/problems.ts';
+import type { ProblemError } from '../../schemas/problems.ts';
 import { startPool, stopPool } from '../processors/pool.ts';
 import { findStuck } from '../processors/stuck.ts';
 import type { Pool } from '../processors/pool.ts';
 import { compileEngine, guestMemory, openEngine } from '../rings/engine.ts';
+import type { Engine } from '../rings/engine.ts';
+import { ImageWriteError } from '../state/images.ts';
+import type { Damage } from '../state/load.ts';
+import { nextEpoch } from '../state/pieces.ts';
+import type { State } from '../state/state.ts';
 import { releaseDeadMemory } from '../rings/release.ts';
 import { answerPlacesOf } from './facts.ts';
 import type { AnswerPlaces } from './facts.ts';
@@ -21,7 +27,7 @@ import { openGuest } from './guest.ts';
 import type { OwnedGuest } from './guest.ts';
 import { layOut } from './layout.ts';
 import type { RecordingBudget } from './recording/recordings.ts';
-import type { Guest, Guests } from './types.ts';
+import type { Guest, Guests, GuestsState } from './types.ts';
 
 /** How long a peer that takes no answers can hold up the end of its guest: half of what a shutdown may take. */
 const ANSWER_GRACE_MILLIS = SHUTDOWN_GRACE_MILLIS / 2;
@@ -35,6 +41,8 @@ export interface GuestBounds {
   /** Memory that all recordings may take, and how much of it may wait for one's thread. */
   readonly recordingsBytesMax?: number;
   readonly recordingBacklogBytesMax?: number;
+  /** Absent: guests end with the daemon. */
+  readonly state?: State | undefined;
 }
 
 export interface GuestsOptions extends GuestBounds {
@@ -43,6 +51,7 @@ export interface GuestsOptions extends GuestBounds {
 }
 
 interface Registry {
+  readonly state: State | undefined;
   readonly module: WebAssembly.Module;
   readonly pool: Pool;
   readonly boundTables: boolean;
@@ -56,6 +65,7 @@ interface Registry {
   answerPlaces: AnswerPlaces | undefined;
 }
 
+/** With the guests that the state keeps, as they were. */
 export async function openGuests(options: GuestsOptions): Promise<Guests> {
   const module = await compileEngine();
   const pool = await startPool(module, options.processors);
@@ -69,8 +79,10 @@ export function guestsOn(
   log: Logger,
   bounds: GuestBounds = {},
 ): Guests {
+  const { state } = bounds;
   const byName = new Map<string, OwnedGuest>();
   const registry: Registry = {
+    state,
     module,
     pool,
     boundTables: bounds.boundTables ?? false,
@@ -99,8 +111,10 @@ export function guestsOn(
       if (guest.isOn(processor)) guest.fail(`processor ${processor.index} died: ${error.message}`);
     }
   };
+  for (const name of state?.names ?? []) restore(registry, name);
   const watch = setInterval(() => reportStuck(registry, log), STUCK_LOOK_MILLIS).unref();
   return {
+    state: state && stateOf(state),
     create: async (name, config) => create(registry, name, config),
     get: (name) => byName.get(name),
     list: () => [...byName.values()],
@@ -119,6 +133,21 @@ export function guestsOn(
   };
 }
 
+/** What may be asked of it, with problems for answers. */
+function stateOf(state: State): GuestsState {
+  return {
+    ...state,
+    refusal(name) {
+      const damage = state.damage(name);
+      return damage && damaged(damage);
+    },
+    snapshot: (name) =>
+      state.snapshot(name).catch((error: unknown) => {
+        throw notKept(error);
+      }),
+  };
+}
+
 function reportStuck({ byName, pool }: Registry, log: Logger): void {
   for (const { watched } of byName.values()) {
     for (const stuck of findStuck(watched, pool.processors.length)) {
@@ -127,33 +156,84 @@ function reportStuck({ byName, pool }: Registry, log: Logger): void {
   }
 }
 
-function create(registry: Registry, name: string, config: GuestConfig): Guest {
+async function create(registry: Registry, name: string, config: GuestConfig): Promise<Guest> {
+  const { state } = registry;
   if (registry.closing !== undefined) throw problem('shutting-down', 'the daemon shuts down');
   if (registry.byName.has(name))
     throw problem('guest-exists', `there is a guest "${name}" already`);
+  const damage = state?.damage(name);
+  if (damage !== undefined) throw damaged(damage);
+  const memory = memoryFor(name);
+  const engine = openEngine(registry.module, memory);
+  // Before anything is written: it is noted what was.
+  if (state !== undefined) nextEpoch(memory, engine.map);
+  layOut(config, engine, memory.buffer.byteLength, registry.boundTables);
+  const guest = register(registry, name, config, new Date(), memory, engine);
+  await state?.create(guest.kept).catch((error: unknown) => {
+    forget(registry, guest);
+    throw notKept(error);
+  });
+  guest.begin(config.state);
+  return guest;
+}
+
+/** Makes a guest known that runs nothing yet. */
+function register(
+  registry: Registry,
+  name: string,
+  config: GuestConfig,
+  createdAt: Date,
+  memory: WebAssembly.Memory,
+  engine: Engine,
+): OwnedGuest {
   const number = freeNumber(registry);
   if (number === GUESTS_MAX)
     throw problem('guest-limit', `the daemon has ${GUESTS_MAX} guests, as many as it may`);
-  const memory = memoryFor(name);
-  const engine = openEngine(registry.module, memory);
-  const { pool, boundTables } = registry;
-  layOut(config, engine, memory.buffer.byteLength, boundTables);
+  const { pool } = registry;
   registry.answerPlaces ??= answerPlacesOf(engine);
   const { answerPlaces, recordingBudget } = registry;
+  const { map } = engine;
   const guest = openGuest({
     name,
     number,
     config,
+    createdAt,
     memory,
-    map: engine.map,
+    map,
     pool,
     answerPlaces,
     recordingBudget,
   });
   registry.byName.set(name, guest);
   registry.byNumber[number] = guest;
-  guest.begin(config.state);
   return guest;
+}
+
+function forget({ byName, byNumber }: Registry, guest: OwnedGuest): void {
+  byName.delete(guest.name);
+  byNumber[byNumber.indexOf(guest)] = undefined;
+}
+
+/** A guest that the state has, as it was; one that is damaged is left to whoever asks for it. */
+function restore(registry: Registry, name: string): void {
+  const memory = memoryFor(name);
+  const engine = openEngine(registry.module, memory);
+  const loaded = registry.state!.load(name, memory, engine.map);
+  if ('reason' in loaded) return;
+  engine.calls.wakeGuest();
+  const guest = register(registry, name, loaded.config, loaded.createdAt, memory, engine);
+  registry.state!.adopt(guest.kept, loaded);
+  guest.begin(loaded.facts.state);
+}
+
+/** What whoever asks for such a guest is told. */
+function damaged({ guest, reason, advice }: Damage): ProblemError {
+  return problem('guest-damaged', `${guest}: ${reason}; ${advice}`);
+}
+
+function notKept(error: unknown): unknown {
+  if (!(error instanceof ImageWriteError)) return error;
+  return problem('state-unwritable', error.message, { cause: error });
 }
 
 function freeNumber({ byNumber }: Registry): number {
@@ -170,25 +250,49 @@ function memoryFor(name: string): WebAssembly.Memory {
 }
 
 async function remove(registry: Registry, name: string): Promise<void> {
-  const guest = registry.byName.get(name);
-  if (guest === undefined) throw problem('guest-not-found', `there is no guest "${name}"`);
-  const going = registry.removals.get(name);
+  const { state, byName, removals } = registry;
+  const guest = byName.get(name);
+  if (guest === undefined && state?.damage(name) === undefined)
+    throw problem('guest-not-found', `there is no guest "${name}"`);
+  const going = removals.get(name);
   if (going !== undefined) return going;
-  const removal = guest.finish({ kind: 'deleted' }, ANSWER_GRACE_MILLIS);
-  registry.removals.set(name, removal);
+  const removal = removeKept(registry, name, guest).finally(() => removals.delete(name));
+  removals.set(name, removal);
   await removal;
-  registry.removals.delete(name);
-  registry.byName.delete(name);
-  registry.byNumber[registry.byNumber.indexOf(guest)] = undefined;
   // Not in this turn: whoever asked for the removal still has the guest in hand.
-  if (registry.removals.size === 0) setImmediate(releaseDeadMemory);
+  if (removals.size === 0) setImmediate(releaseDeadMemory);
+}
+
+/** From the disk first: what is gone must not come back. */
+async function removeKept(
+  registry: Registry,
+  name: string,
+  guest: OwnedGuest | undefined,
+): Promise<void> {
+  if (guest?.status().state === 'creating')
+    throw problem('guest-state', `${name} is being created: it takes nothing yet`);
+  if (registry.state !== undefined) await removeFiles(registry.state, name);
+  await guest?.finish({ kind: 'deleted' }, ANSWER_GRACE_MILLIS);
+  if (guest !== undefined) forget(registry, guest);
+}
+
+async function removeFiles(state: State, name: string): Promise<void> {
+  try {
+    await state.remove(name);
+  } catch (error) {
+    throw notKept(error);
+  }
 }
 
 async function close(registry: Registry): Promise<void> {
-  await Promise.all(
-    [...registry.byName.values()].map((guest) =>
-      guest.finish({ kind: 'shutdown' }, ANSWER_GRACE_MILLIS),
-    ),
-  );
-  await stopPool(registry.pool);
+  const { state, byName, pool } = registry;
+  await state?.rest();
+  try {
+    await Promise.all(
+      [...byName.values()].map((guest) => guest.finish({ kind: 'shutdown' }, ANSWER_GRACE_MILLIS)),
+    );
+    await stopPool(pool);
+  } finally {
+    await state?.close();
+  }
 }

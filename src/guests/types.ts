@@ -5,6 +5,8 @@ import type { AnswerRecord, RequestRecord } from '../../schemas/records.ts';
 import type { AskedState, GuestState } from '../../schemas/guest-states.ts';
 import type { StatusName } from '../../schemas/statuses.ts';
 import type { GuestConfig } from '../../schemas/guests.ts';
+import type { ProblemError } from '../../schemas/problems.ts';
+import type { State } from '../state/state.ts';
 import type { Recordings } from './recording/recordings.ts';
 
 export type Role = 'guest' | 'host';
@@ -122,13 +124,22 @@ export interface Guest {
   run(records: readonly RequestRecord[]): Promise<AnswerRecord[]>;
 }
 
+/** What may be asked of the state of the daemon. `snapshot` throws a problem. */
+export interface GuestsState
+  extends Pick<State, 'directory' | 'durability' | 'snapshot' | 'images' | 'status'> {
+  /** The problem of whoever asks for a guest that is kept and cannot be started. */
+  refusal(name: string): ProblemError | undefined;
+}
+
 export interface Guests {
+  /** Undefined: guests end with the daemon. */
+  readonly state: GuestsState | undefined;
   create(name: string, config: GuestConfig): Promise<Guest>;
   get(name: string): Guest | undefined;
   list(): Guest[];
   processors(): ProcessorStatus[];
-  /** Answers what is in flight, ends the guest's streams with `deleted`, frees its memory. */
+  /** Answers what is in flight, ends the guest's streams with `deleted`, frees its memory; a damaged one's files too. */
   remove(name: string): Promise<void>;
-  /** Answers what is in flight, ends every stream with `shutdown`, stops the processors. */
+  /** Answers what is in flight, ends every stream with `shutdown`, stops the processors, and keeps what is to be kept. */
   close(): Promise<void>;
 }

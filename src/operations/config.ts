@@ -7,6 +7,7 @@
  */
 import { availableParallelism } from 'node:os';
 import { z } from 'zod';
+import { DURABILITIES } from '../../schemas/durabilities.ts';
 import {
   CONNECTIONS_MAX,
   CONNECTIONS_PER_CLIENT_MAX,
@@ -17,6 +18,7 @@ import {
   RECORDINGS_BYTES_MAX,
   REQUEST_SECONDS_MAX,
   REQUESTS_PER_SECOND_MAX,
+  SNAPSHOT_SECONDS_MAX,
   TABLE_BYTES_PER_CLIENT_MAX,
 } from '../../schemas/limits.ts';
 
@@ -107,6 +109,20 @@ export const serveOptions = z.strictObject({
       value: 'N',
       description: 'worker threads that run hcalls; as many as the machine has cores unless given',
     }),
+  stateDir: file.meta({
+    value: 'DIR',
+    description:
+      'where guests are kept, so that they outlive the daemon (docs/state.md); made if it is not there. Without it they end with the daemon',
+  }),
+  journal: z.enum(DURABILITIES).default('snapshot').meta({
+    value: 'MODE',
+    description:
+      'what of the guests in stateDir survives when the daemon is killed: none: what was there when it started, and guests created since as they were then; snapshot: all but the last snapshotSeconds. When it is told to end, all is kept',
+  }),
+  snapshotSeconds: limit(1, SNAPSHOT_SECONDS_MAX, 60).meta({
+    value: 'SECONDS',
+    description: 'seconds between snapshots of a guest that changes, for journal snapshot',
+  }),
   logLevel: z
     .enum(LOG_LEVELS)
     .default('info')

@@ -4,7 +4,7 @@
  */
 import { readFileSync } from 'node:fs';
 import { BlockList, isIP } from 'node:net';
-import { tmpdir } from 'node:os';
+import { homedir, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createSecureContext } from 'node:tls';
 import type { SecureContextOptions } from 'node:tls';
@@ -131,6 +131,12 @@ export function hostNamesOf({ listen, allowedHosts }: ServeOptions): string[] {
 
 function automaticSocket(listen: readonly string[]): string | undefined {
   return listen.length === 1 && listen[0] === DEFAULT_LISTEN ? userSocket() : undefined;
+}
+
+/** Where a user's programs keep what outlives them. SPEC: XDG Base Directory Specification 0.8, XDG_STATE_HOME. */
+export function userStateDirectory(environment: NodeJS.ProcessEnv = process.env): string {
+  const base = environment['XDG_STATE_HOME'] ?? '';
+  return join(base.startsWith('/') ? base : join(homedir(), '.local', 'state'), 'hptd');
 }
 
 /** Where a user's programs keep their sockets; without such a directory one of his own (listen.ts makes it). */

@@ -15,7 +15,15 @@ const GUEST_PAGES = 65535;
 
 /** What the rings, the guests and the tests need of the memory map. */
 const MAP_NAMES = [
+  'MEMORY_MAP_VERSION',
   'DEAD',
+  'PAUSED_HCALLS',
+  'PAUSED_ALL',
+  'KEEP_EPOCH',
+  'PIECES',
+  'PIECE_SHIFT',
+  'SLOT_DATA_USED',
+  'SLOT_CHANGES',
   'MEMSLOTS',
   'MEMSLOT_BYTES',
   'MEMSLOT_COUNT',
@@ -101,6 +109,8 @@ export interface EngineCalls {
   boundTables(bytes: bigint): void;
   /** Before processors run: 0 linearizable, 1 two passes, 2 one pass. */
   setSlotSearch(search: number): void;
+  /** After the memory was read from an image, instead of the calls above. */
+  wakeGuest(): void;
   beProcessor(index: number): void;
   /** Executes up to `quantum` records of a stream: their number, with the RUN_ bits. */
   run(stream: number, quantum: number): number;

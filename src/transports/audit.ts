@@ -38,6 +38,7 @@ const ACTIONS: ReadonlyMap<string, string> = new Map([
   ['PATCH /v1/guests/:guest/recordings/:id', 'end a recording'],
   ['GET /v1/guests/:guest/recordings/:id', 'download a recording'],
   ['DELETE /v1/guests/:guest/recordings/:id', 'delete a recording'],
+  ['POST /v1/guests/:guest/snapshots', 'take a snapshot'],
 ]);
 
 const STREAM_ROUTE = 'GET /v1/guests/:guest/stream';

@@ -14,12 +14,14 @@ export interface GuestParams {
   guest: string;
 }
 
-/** The guest that the address names. Throws guest-not-found. */
+/** The guest that the address names. Throws guest-not-found, guest-damaged. */
 export function guestNamed(guests: Guests, name: string): Guest {
   const guest = guests.get(name);
-  if (guest === undefined)
-    throw problem('guest-not-found', `there is no guest ${JSON.stringify(name)}`);
-  return guest;
+  if (guest !== undefined) return guest;
+  throw (
+    guests.state?.refusal(name) ??
+    problem('guest-not-found', `there is no guest ${JSON.stringify(name)}`)
+  );
 }
 
 export function guestRoutes(app: FastifyInstance, guests: Guests): void {
@@ -48,7 +50,6 @@ export function guestRoutes(app: FastifyInstance, guests: Guests): void {
   });
 
   app.delete<{ Params: GuestParams }>('/v1/guests/:guest', async ({ params }, reply) => {
-    guestNamed(guests, params.guest);
     await guests.remove(params.guest);
     return reply.code(204).send();
   });
@@ -81,6 +82,7 @@ function guestJson(guest: Guest) {
       statistics: `${path}/hpt/statistics`,
       hash: `${path}/hpt/hash`,
       htab: `${path}/htab`,
+      snapshots: `${path}/snapshots`,
       ...(guest.config.memory === 'backed' ? { memory: `${path}/memory` } : {}),
     },
   };

@@ -20,6 +20,7 @@ export function metricsRoutes(app: FastifyInstance, guests: Guests): void {
     addAnswers(metrics, all);
     addContention(metrics, all);
     addRuns(metrics, all);
+    addState(metrics, guests);
     return reply.type(METRICS_TYPE).send(metrics.text());
   });
 }
@@ -157,6 +158,39 @@ function addRuns(metrics: MetricsText, all: readonly Guest[]): void {
     'Records in one run.',
     runs.map(({ labels, records }) => ({ labels, ...bucketsOf(records, 1) })),
   );
+}
+
+function addState(metrics: MetricsText, { state }: Guests): void {
+  if (state === undefined) return;
+  const { failing, damaged, snapshots, failures, newest } = state.status();
+  const each = (
+    value: (image: { takenAtMillis: number; bytes: number; heldMillis: number }) => number,
+  ) => [...newest].map(([guest, image]): Sample => [{ guest }, value(image)]);
+  metrics.gauge(
+    'hptd_state_snapshot_timestamp_seconds',
+    'When the newest snapshot of a guest was taken, since 1970.',
+    each(({ takenAtMillis }) => takenAtMillis / 1000),
+  );
+  metrics.gauge(
+    'hptd_state_snapshot_bytes',
+    'Its file.',
+    each(({ bytes }) => bytes),
+  );
+  metrics.gauge(
+    'hptd_state_snapshot_hold_seconds',
+    'How long the guest executed nothing for it.',
+    each(({ heldMillis }) => heldMillis / 1000),
+  );
+  metrics.gauge('hptd_state_failing', 'Guests whose last snapshot could not be written.', [
+    [{}, failing.size],
+  ]);
+  metrics.gauge('hptd_state_damaged', 'Guests that are kept and cannot be started.', [
+    [{}, damaged.length],
+  ]);
+  metrics.counter('hptd_state_snapshots_total', 'Snapshots written.', [[{}, snapshots]]);
+  metrics.counter('hptd_state_failures_total', 'Snapshots that could not be written.', [
+    [{}, failures],
+  ]);
 }
 
 /** Bucket i is of at most 2^i units. */

@@ -8,7 +8,7 @@
  *   http-table.ts   looking at the table    http-memory.ts  bytes of guest memory
  *   http-memslots.ts  memory slots          http-host.ts    what a host does; the walk
  *   http-resize.ts  a resize                http-htab.ts    the table as a stream
- *   http-recordings.ts  recordings
+ *   http-recordings.ts  recordings          http-state.ts   what outlives the daemon
  *   http-documents.ts  what the daemon says of itself, and its problems
  *   bodies.ts       what is wrong with a body
  */
@@ -27,6 +27,7 @@ import { memslotRoutes } from './http-memslots.ts';
 import { metricsRoutes } from './http-metrics.ts';
 import { recordingRoutes } from './http-recordings.ts';
 import { resizeRoutes } from './http-resize.ts';
+import { stateRoutes } from './http-state.ts';
 import { tableRoutes } from './http-table.ts';
 import { answerProblems } from './problems.ts';
 
@@ -44,7 +45,7 @@ export async function httpRoutes(app: FastifyInstance, options: HttpOptions): Pr
   answerProblems(app);
   // Fastify reads text/plain by itself, and a call is never that.
   app.removeContentTypeParser('text/plain');
-  informationRoutes(app, isReady);
+  informationRoutes(app, guests, isReady);
   documentRoutes(app);
   guestRoutes(app, guests);
   hcallRoutes(app, guests);
@@ -53,6 +54,7 @@ export async function httpRoutes(app: FastifyInstance, options: HttpOptions): Pr
   hostRoutes(app, guests);
   resizeRoutes(app, guests);
   recordingRoutes(app, guests);
+  stateRoutes(app, guests);
   metricsRoutes(app, guests);
   await app.register(async (scope) => memoryRoutes(scope, guests));
   await app.register(async (scope) => htabRoutes(scope, guests, htabIdleMillis));
@@ -61,12 +63,18 @@ export async function httpRoutes(app: FastifyInstance, options: HttpOptions): Pr
 // What fastify-plugin does: no context of its own, so that errors elsewhere are answered here too.
 Object.assign(httpRoutes, { [Symbol.for('skip-override')]: true });
 
-function informationRoutes(app: FastifyInstance, isReady: () => boolean): void {
+function informationRoutes(app: FastifyInstance, guests: Guests, isReady: () => boolean): void {
   app.get('/', async () => INDEX);
   app.get('/healthz', async (_request, reply) => reply.type('text/plain').send('ok\n'));
   app.get('/readyz', async (_request, reply) => {
     if (!isReady())
       throw problem('shutting-down', 'the daemon finishes what it accepted and takes nothing new');
+    const [failing] = guests.state?.status().failing ?? [];
+    if (failing !== undefined)
+      throw problem(
+        'state-failing',
+        `the snapshot of ${failing[0]} was not written: ${failing[1]}`,
+      );
     return reply.type('text/plain').send('ready\n');
   });
 }
@@ -97,6 +105,8 @@ const INDEX = {
     htab: '/v1/guests/{guest}/htab{?bolted,follow}',
     recordings: '/v1/guests/{guest}/recordings',
     recording: '/v1/guests/{guest}/recordings/{id}',
+    snapshots: '/v1/guests/{guest}/snapshots',
+    state: '/v1/state',
     health: '/healthz',
     readiness: '/readyz',
     metrics: '/metrics',

@@ -3,6 +3,9 @@
  * says. Real guests, in this process, without a socket.
  */
 import assert from 'node:assert/strict';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import Fastify, { type FastifyInstance } from 'fastify';
 import pino from 'pino';
@@ -14,16 +17,20 @@ import type { Answer, Route } from '../../schemas/route.ts';
 import { ANYWHERE, ROUTES } from '../../schemas/routes.ts';
 import { openGuests } from '../../src/guests/registry.ts';
 import type { Guests } from '../../src/guests/types.ts';
+import { openState } from '../../src/state/state.ts';
 import { httpRoutes } from '../../src/transports/http.ts';
 import { problemServerOptions } from '../../src/transports/problems.ts';
 import { streamRoutes } from '../../src/transports/stream.ts';
 
 let guests: Guests;
+const directory = mkdtempSync(join(tmpdir(), 'hptd-routes-'));
 let app: FastifyInstance;
 const registered: string[] = [];
 
 before(async () => {
-  guests = await openGuests({ processors: 1, log: pino({ level: 'silent' }) });
+  const log = pino({ level: 'silent' });
+  const state = openState({ directory, durability: 'none', snapshotSeconds: 1, log });
+  guests = await openGuests({ processors: 1, log, state });
   app = Fastify(problemServerOptions);
   app.addHook('onRoute', ({ url, method }) => {
     for (const one of [method].flat()) if (one !== 'HEAD') registered.push(`${one} ${url}`);
@@ -34,6 +41,7 @@ before(async () => {
 after(async () => {
   await guests.close();
   await app.close();
+  rmSync(directory, { recursive: true });
 });
 
 test('every route of the daemon is documented, and no other', () => {
@@ -92,6 +100,9 @@ const REQUESTS: readonly (readonly [id: string, path: string, body?: object, nam
   ['endRecording', '/v1/guests/g/recordings/1', { state: 'ended' }],
   ['getRecording', '/v1/guests/g/recordings/1'],
   ['deleteRecording', '/v1/guests/g/recordings/1'],
+  ['takeSnapshot', '/v1/guests/g/snapshots'],
+  ['listSnapshots', '/v1/guests/g/snapshots'],
+  ['getState', '/v1/state'],
   ['metrics', '/metrics'],
   ['readTable', '/v1/guests/g/htab?follow=true'],
   ['readTablePass', '/v1/guests/g/htab/readers/1'],

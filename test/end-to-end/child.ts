@@ -1,6 +1,9 @@
 /** Commands run as a newcomer's shell runs them, and ended by the one who started them. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 
 export interface Outcome {
   readonly code: number | null;
@@ -12,6 +15,10 @@ const RUN_MILLIS = 240_000;
 const READY_MILLIS = 120_000;
 const STOP_MILLIS = 15_000;
 
+/** A newcomer's has nothing in it, and nobody's own is touched. */
+const STATE_HOME = mkdtempSync(join(tmpdir(), 'hptd-state-home-'));
+process.once('exit', () => rmSync(STATE_HOME, { recursive: true, force: true }));
+
 /** This process's, without what npm and hptd put there: the project's Node must be found by npm, as by a newcomer's. */
 export function environment(extra: Record<string, string> = {}): Record<string, string> {
   const kept = Object.entries(process.env).filter(
@@ -20,7 +27,13 @@ export function environment(extra: Record<string, string> = {}): Record<string, 
   const path = (process.env['PATH'] ?? '')
     .split(':')
     .filter((folder) => !folder.includes('node_modules'));
-  return { ...Object.fromEntries(kept), PATH: path.join(':'), NO_COLOR: '1', ...extra };
+  return {
+    ...Object.fromEntries(kept),
+    PATH: path.join(':'),
+    NO_COLOR: '1',
+    XDG_STATE_HOME: STATE_HOME,
+    ...extra,
+  };
 }
 
 /** Runs a line as a shell does, in `cwd`. */

@@ -29,6 +29,7 @@ export function openLiveGuest(pool: Pool, config: GuestConfig): LiveGuest {
     name: 'live',
     number: 0,
     config,
+    createdAt: new Date(),
     memory,
     map,
     pool,

@@ -198,6 +198,7 @@ async function openRest(): Promise<Target> {
   let guest = guestHere(newGuest());
   let inputs = 0;
   const guests: Guests = {
+    state: undefined,
     create: async (name, config) => ({ ...guest, name, config }),
     get: (name) => (name === 'g' ? guest : undefined),
     list: () => [guest],

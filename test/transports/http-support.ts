@@ -27,6 +27,7 @@ export interface FakeGuests extends Guests {
 export function fakeGuests(): FakeGuests {
   const byName = new Map<string, Guest>();
   const fake: FakeGuests = {
+    state: undefined,
     ran: [],
     answers: new Map(),
     failure: undefined,

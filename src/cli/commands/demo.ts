@@ -3,15 +3,16 @@
  */
 import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import { SHUTDOWN_GRACE_MILLIS } from '../../../schemas/limits.ts';
 import { streamUrl } from '../../client/address.ts';
 import { connectRest } from '../../client/rest.ts';
 import { connectStream } from '../../client/stream.ts';
+import { userStateDirectory } from '../../operations/reach.ts';
+import { shutdownMillis } from '../../operations/shutdown.ts';
 import { VERSION } from '../../operations/version.ts';
 import { type Command, parseWords } from '../command.ts';
 import { configurationFrom, startHere } from '../daemon-here.ts';
 import { CliError, EXIT, usageError } from '../errors.ts';
-import { grouped, paint, print } from '../output.ts';
+import { complain, grouped, paint, print } from '../output.ts';
 import { guestConfigFor, loadPlan } from '../replay/files.ts';
 import type { Plan } from '../replay/plan.ts';
 import { showProgress } from '../replay/progress.ts';
@@ -26,15 +27,18 @@ const SAMPLE = fileURLToPath(new URL('../../../samples/boot-p8-64k.jsonl.gz', im
 
 export const demo: Command = {
   name: 'demo',
-  usage: 'demo [--listen HOST:PORT] [--processors N]',
+  usage: 'demo [--listen HOST:PORT] [--processors N] [--state-dir DIR | --ephemeral]',
   summary: 'run a daemon, replay the boot of a guest, and say what to try',
   help: () => `Runs a daemon with a guest "${DEMO_GUEST}" in it, replays the recorded boot of a Linux guest, prints
-commands to try on it, and serves until Ctrl-C. "npm start" runs this.
+commands to try on it, and serves until Ctrl-C. "npm start" runs this. Its guests are kept: the next time they are there
+again, and nothing is replayed.
 
   hptd demo --listen 127.0.0.1:0
 
   --listen HOST:PORT   where to listen (HPTD_LISTEN)
-  --processors N       worker threads that execute hcalls (HPTD_PROCESSORS)`,
+  --processors N       worker threads that execute hcalls (HPTD_PROCESSORS)
+  --state-dir DIR      where its guests are kept (HPTD_STATE_DIR; else hptd in XDG_STATE_HOME or ~/.local/state)
+  --ephemeral          keep nothing`,
   run,
 };
 
@@ -42,13 +46,19 @@ async function run(words: readonly string[]): Promise<number> {
   const { values, positionals } = parseWords('demo', words, {
     listen: { type: 'string', multiple: true },
     processors: { type: 'string' },
+    'state-dir': { type: 'string' },
+    ephemeral: { type: 'boolean', default: false },
   });
   if (positionals.length > 0) throw usageError(`demo takes no "${positionals[0]}"`, 'demo');
-  const { options } = configurationFrom('demo', {
+  if (values.ephemeral && values['state-dir'] !== undefined)
+    throw usageError('--ephemeral keeps nothing, so it takes no --state-dir', 'demo');
+  const { options: given } = configurationFrom('demo', {
     ...values,
     // A demo is for people: what went well is not for them to read as JSON.
     'log-level': process.env['HPTD_LOG_LEVEL'] ?? 'warn',
   });
+  const { stateDir = userStateDirectory() } = given;
+  const options = { ...given, stateDir: values.ephemeral ? undefined : stateDir };
   if (!options.listen[0]!.includes(':') || options.listen[0]!.startsWith('unix:')) {
     throw usageError('the commands that demo prints need HOST:PORT, not a Unix socket', 'demo');
   }
@@ -65,8 +75,7 @@ async function run(words: readonly string[]): Promise<number> {
     print(
       `hptd ${VERSION} is ready at ${paint('bold', daemon.url)}, with ${options.processors} processors`,
     );
-    const result = await boot(daemon.url, plan);
-    if (!reportBoot(plan, result)) {
+    if (!(await bootOrFind(daemon.url, plan))) {
       await daemon.close();
       return EXIT.mismatch;
     }
@@ -90,8 +99,14 @@ function endOnSignals(close: () => Promise<void>): () => boolean {
   const end = (): void => {
     if (ending) return;
     ending = true;
-    setTimeout(() => process.exit(EXIT.internal), 2 * SHUTDOWN_GRACE_MILLIS).unref();
-    void close().then(() => process.exit(EXIT.ok));
+    setTimeout(() => process.exit(EXIT.internal), 2 * shutdownMillis(true)).unref();
+    close().then(
+      () => process.exit(EXIT.ok),
+      (error: Error) => {
+        complain(`hptd: not everything could be kept: ${error.message}`);
+        process.exit(EXIT.internal);
+      },
+    );
   };
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, end);
   return () => ending;
@@ -106,6 +121,17 @@ async function loadSample(): Promise<Plan> {
     );
   }
   return loadPlan(SAMPLE);
+}
+
+/** False: the boot was not as recorded. A guest that was kept has booted already. */
+async function bootOrFind(daemon: string, plan: Plan): Promise<boolean> {
+  const guests = await connectRest(daemon).listGuests();
+  const found = guests.find(({ name }) => name === DEMO_GUEST);
+  if (found === undefined) return reportBoot(plan, await boot(daemon, plan));
+  print(
+    `guest "${DEMO_GUEST}" is there from before, ${String(found['state'])}; "hptd delete ${DEMO_GUEST}" makes the next start boot it anew`,
+  );
+  return true;
 }
 
 /** As `hptd replay`, but the guest stays. */

@@ -39,7 +39,8 @@ ${OPTIONS.map(optionHelp).join('\n\n')}
   --until-stdin-ends
       end when standard input does, for those who start a daemon as a child
 
-Exit codes: 0 after a signal, 64 usage, 69 the address is taken, 70 a defect of hptd, 78 configuration.`,
+Exit codes: 0 after a signal, 1 after one if not everything could be kept in time, 64 usage, 69 the address or the state
+directory is taken, 70 a defect of hptd, 73 the state directory cannot be written, 78 configuration.`,
   run,
 };
 

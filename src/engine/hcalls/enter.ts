@@ -43,6 +43,7 @@ import {
 import { hostChangedSince, hostSequence } from '../host/invalidation';
 import { SHIFT_64K, actualPageShift, pageAddress } from '../page-sizes';
 import { RMAP_RC_SHIFT, appendAlone, appendToChain, isEmptyChain, lockChain, unlinkFromChain, unlockChain } from '../revmap';
+import { noteChanges } from '../pieces';
 import {
   RULE_BACKING_TOO_SMALL, RULE_B_RESERVED, RULE_ENTERED, RULE_ENTERED_ABSENT, RULE_ENTERED_MMIO, RULE_GROUP_FULL,
   RULE_NO_TABLE, RULE_PAGE_SIZE_UNKNOWN, RULE_PTEX_RANGE, RULE_SLOT_MISALIGNED, RULE_SLOT_OCCUPIED,
@@ -298,7 +299,9 @@ function unlinkAgain(rmap: usize, ptex: u64): u64 {
 }
 
 function zeroPage(gpa: u64, shift: u32): void {
-  memory.fill(memoryOf(gpa), 0, <usize>1 << shift);
+  const page = memoryOf(gpa);
+  noteChanges(page, <usize>1 << shift);
+  memory.fill(page, 0, <usize>1 << shift);
   markDirty(slotOf(gpa), gpa, shift);
 }
 

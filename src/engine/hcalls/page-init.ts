@@ -6,6 +6,7 @@
  */
 import { H_CMO, H_COPY_PAGE, H_ICACHE_INVALIDATE, H_ICACHE_SYNCHRONIZE, H_ZERO_PAGE } from '../flags';
 import { markDirty, memoryOf, slotOf } from '../memslots';
+import { noteChange } from '../pieces';
 import { SHIFT_4K } from '../page-sizes';
 import {
   RULE_PAGE_INIT_DESTINATION, RULE_PAGE_INIT_DONE, RULE_PAGE_INIT_FLAGS, RULE_PAGE_INIT_NOT_RAM, RULE_PAGE_INIT_SOURCE,
@@ -41,6 +42,7 @@ export function pageInit(args: usize): i32 {
 /** Writes a page of memory that is kept. */
 function write(to: usize, from: usize, copy: bool): void {
   if (to == 0) return;
+  noteChange(to);
   if (copy && from != 0) memory.copy(to, from, <usize>PAGE_BYTES);
   else if (!copy) memory.fill(to, 0, <usize>PAGE_BYTES);
 }

@@ -19,6 +19,7 @@ import {
 } from '../hpte';
 import { MMIO_UPDATE, PTEX_COUNT, hpteAddress } from '../memory-map';
 import { frameOf, slotOf } from '../memslots';
+import { noteChange } from '../pieces';
 import { actualPageShift, basePageShift, pageAddress } from '../page-sizes';
 import { unmapEntry } from '../host/unmap';
 import { RULE_RESIZE_COLLISION } from '../rules';
@@ -56,6 +57,7 @@ function moveEntry(entry: usize, ptex: u64, entries: u64, base: u32, order: u32)
     because(RULE_RESIZE_COLLISION, ptex, newPtex);
     return H_PTEG_FULL;
   }
+  noteChange(to);
   store<u64>(to, load<u64>(entry) & ~HPTE_V_HVLOCK);
   store<u64>(to, load<u64>(entry, 8), 8);
   store<u64>(to + (1 << order), guest & ~HPTE_GR_MODIFIED);

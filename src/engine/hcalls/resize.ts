@@ -26,6 +26,7 @@ import {
   RESIZE_STATE, RESIZE_BASE, RESIZE_ZEROED, RESIZE_ZEROING, TABLES_BASE, TABLES_END, TABLES_HIGH_USED,
   TABLES_LOW_USED, TABLE_BASE, TABLE_ORDER,
 } from '../memory-map';
+import { noteChanges } from '../pieces';
 import {
   RULE_RESIZE_CANCELLED, RULE_RESIZE_DONE, RULE_RESIZE_FLAGS, RULE_RESIZE_LIMIT, RULE_RESIZE_NOT_PREPARED,
   RULE_RESIZE_NO_SPACE, RULE_RESIZE_PREPARING, RULE_RESIZE_READY, RULE_RESIZE_SHIFT, RULE_NO_TABLE,
@@ -196,6 +197,7 @@ function zeroSlice(): void {
   let at = load<u32>(RESIZE_ZEROED);
   if (at >= load<u32>(TABLES_LOW_USED) && at < load<u32>(TABLES_HIGH_USED)) at = min<u32>(end, load<u32>(TABLES_HIGH_USED));
   const bytes = min<u32>(end - at, SLICE_BYTES);
+  noteChanges(at, bytes);
   memory.fill(at, 0, bytes);
   store<u32>(RESIZE_ZEROED, at + bytes);
   if (at + bytes == end) atomic.store<i32>(RESIZE_STATE, RESIZE_READY);
@@ -246,6 +248,7 @@ function refuse(status: i32, rule: u32, detail0: u64, detail1: u64): i32 {
 
 /** Gives a preparation back that a dead processor's COMMIT had taken, zeroed again. For recovery. */
 export function restorePending(base: u32, order: u32): void {
+  noteChanges(base, 2 << order);
   memory.fill(base, 0, 2 << order);
   store<u32>(RESIZE_BASE, base);
   store<u32>(RESIZE_ORDER, order);

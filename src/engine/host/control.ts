@@ -17,6 +17,7 @@ import {
   OP_TABLE_HASH, OP_WALK,
 } from '../opcodes';
 import { SHIFT_16G } from '../page-sizes';
+import { noteChanges } from '../pieces';
 import { RULE_CONTROL_ARGUMENT, RULE_CONTROL_DONE, RULE_NO_MEMORY, RULE_NO_TABLE } from '../rules';
 import {
   H_CONTINUE, H_NOT_AVAILABLE, H_NO_MEM, H_PARAMETER, H_RESOURCE, H_SUCCESS,
@@ -125,6 +126,7 @@ function onBackedMemory(opcode: u32, words: u32, args: usize, results: usize): i
   const at = memoryOf(gpa);
   if (at == 0 || gpa - load<u64>(slot + SLOT_BASE) + length * 8 > load<u64>(slot + SLOT_LENGTH)) return noMemory(gpa);
   if (opcode == OP_MEMORY_WRITE) {
+    noteChanges(at, <usize>length << 3);
     memory.copy(at, args + 8, <usize>length << 3);
     return H_SUCCESS;
   }

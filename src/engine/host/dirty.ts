@@ -13,6 +13,7 @@ import { STEP_TAKING, journalNote, journalWords, setJournalNote } from '../journ
 import { HOST_PAGE_SHIFT, SLOT_BASE, SLOT_DIRTY, hpteAddress } from '../memory-map';
 import { frameOf, framesOf, markDirty, rmapOf, slotOf } from '../memslots';
 import { SHIFT_16G, actualPageShift, pageAddress } from '../page-sizes';
+import { noteChange } from '../pieces';
 import { RMAP_INDEX, RMAP_PRESENT, lockChain, nextInChain, unlockChain } from '../revmap';
 import { tlbie, tlbsync } from '../tlbie';
 import { AT_DIRTY, AT_REAL, yieldPoint } from '../yield-point';
@@ -38,6 +39,7 @@ export function harvestDirty(gpa: u64, frames: u32, to: usize): i64 {
     const at = to + (<usize>((frame - first) >> 6) << 3);
     // ORDER: into the answer before out of the bitmap. Two harvesters at once may both report a page, none loses it.
     store<u64>(at, load<u64>(at) | (<u64>1 << <u64>((frame - first) & 63)));
+    noteChange(word);
     yieldPoint(AT_DIRTY);
     atomic.and<u64>(word, ~bit);
   }

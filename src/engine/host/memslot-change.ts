@@ -26,6 +26,7 @@ import {
   SLOT_REMOVING, SLOT_RMAP, TABLES_BASE,
 } from '../memory-map';
 import { HOST_CACHE_INHIBITED, HOST_PRESENT, HOST_WRITABLE, framesOf, rmapOf, setHostState } from '../memslots';
+import { noteChanges } from '../pieces';
 import { RMAP_LOCK, RMAP_PRESENT } from '../revmap';
 import { H_CONTINUE, H_PARAMETER, H_SUCCESS } from '../status';
 import { answerWords } from '../this-processor';
@@ -64,6 +65,7 @@ function aligned(address: u64): u64 {
 /** Every page of a slot is there, as at its birth. */
 export function fillHostPages(slot: usize, kind: u32, frames: u32): void {
   const state = HOST_PRESENT | HOST_WRITABLE | (kind == MEMSLOT_CI ? HOST_CACHE_INHIBITED : 0);
+  noteChanges(load<u32>(slot + SLOT_HOST), frames);
   memory.fill(load<u32>(slot + SLOT_HOST), state, <usize>frames);
 }
 
@@ -123,7 +125,10 @@ export function finishAdding(slot: usize): void {
   yieldPoint(AT_TABLE);
   const from = load<u32>(slot + SLOT_RMAP);
   const used = min<u32>(load<u32>(slot + SLOT_END), load<u32>(SLOT_DATA_USED));
-  if (used > from) memory.fill(from, 0, used - from);
+  if (used > from) {
+    noteChanges(from, used - from);
+    memory.fill(from, 0, used - from);
+  }
   const bytes = load<u64>(slot + SLOT_NEW_LENGTH);
   fillHostPages(slot, load<u32>(slot + SLOT_KIND), <u32>(bytes >> <u64>load<u32>(HOST_PAGE_SHIFT)));
   yieldPoint(AT_TABLE);

@@ -5,6 +5,7 @@
 import { closeGate, openGate } from '../gate';
 import { installTable } from '../guest';
 import { CHANGE_FREEING, CHANGE_NONE, CHANGE_RESETTING, journalAnswer, journalChange, journalChangeAnswer } from '../journal';
+import { noteChanges } from '../pieces';
 import { H_SUCCESS } from '../status';
 import { AT_TABLE, yieldPoint } from '../yield-point';
 import { readEntry } from '../hcalls/read';
@@ -79,16 +80,21 @@ function forgetTable(): void {
   dropPending();
   const end = MEMSLOTS + MEMSLOT_BYTES * <usize>load<u32>(MEMSLOT_COUNT);
   for (let slot = MEMSLOTS; slot < end; slot += MEMSLOT_BYTES) {
-    memory.fill(rmapOf(slot, 0), 0, <usize>framesOf(slot) << 3);
+    zero(rmapOf(slot, 0), <usize>framesOf(slot) << 3);
   }
 }
 
 /** Zeroes the parts of [from, end) that were ever used. */
 function zeroUsed(from: u32, end: u32): void {
   const low = min<u32>(end, load<u32>(TABLES_LOW_USED));
-  if (low > from) memory.fill(from, 0, low - from);
+  if (low > from) zero(from, low - from);
   const high = max<u32>(from, load<u32>(TABLES_HIGH_USED));
-  if (end > high) memory.fill(high, 0, end - high);
+  if (end > high) zero(high, end - high);
+}
+
+function zero(from: usize, bytes: usize): void {
+  noteChanges(from, bytes);
+  memory.fill(from, 0, bytes);
 }
 
 /**
