@@ -12,6 +12,7 @@
  * other, and it changes nothing until the recovery is over.
  */
 import { ACTIVE, DEAD, GATE, PROCESSORS, PROCESSORS_MAX, PROCESSOR_BYTES, RECOVERY } from './memory-map';
+import { stopAtALook, stopRatherThanWait } from './step-back';
 import { self, selfIndex } from './this-processor';
 import { AT_GATE, AT_WAIT, giveCoreAway, yieldPoint } from './yield-point';
 
@@ -63,7 +64,9 @@ function awaitOpen(): void {
 /** To be called in every loop that waits for somebody else while inside an hcall. */
 export function mayWait(): void {
   yieldPoint(AT_WAIT);
+  stopAtALook();
   if (atomic.load<i32>(RECOVERY) == 0) return;
+  stopRatherThanWait();
   atomic.store<i32>(self + ACTIVE, PARKED);
   atomic.notify(self + ACTIVE, -1);
   for (;;) {

@@ -8,3 +8,4 @@ export { answerWordsMax, wordsAllowed } from './opcodes';
 export { addMemslot, boundTables, openTable, setSlotSearch, startGuest, wakeGuest } from './guest';
 export { run } from './processor';
 export { interruptedStream, recover } from './recovery';
+export { neverWait, stepBack } from './step-back';

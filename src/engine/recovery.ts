@@ -35,7 +35,7 @@ import {
 } from './journal';
 import {
   GATE, INVALIDATE_IN_PROGRESS, INVALIDATE_SEQ, JOURNAL, MOD_INTEREST, PROCESSORS, PROCESSORS_MAX, PROCESSOR_BYTES,
-  PTEX_COUNT, READERS_MAX, READER_FIRST_PASS, READER_INDEX, READER_STATE, TABLE_BASE, revmapAddress,
+  PTEX_COUNT, READERS_MAX, READER_FIRST_PASS, READER_INDEX, READER_STATE, ptexOf, revmapAddress,
 } from './memory-map';
 import { finishAdding, finishRemoving } from './host/memslot-change';
 import { noteChange } from './pieces';
@@ -108,18 +108,23 @@ function mendEntry(at: u32): void {
     store<u64>(record, 0);
     return;
   }
-  const ptex = <u64>(entry - <usize>load<u32>(TABLE_BASE)) >> 4;
-  if ((named & RECORD_HAS_WORDS) != 0) {
-    store<u64>(entry, load<u64>(record, RECORD_R) | (load<u64>(entry, 8) & HPTE_R_RC), 8);
-    store<u64>(revmapAddress(ptex), load<u64>(record, RECORD_GUEST));
-  }
-  mendMembership(ptex, guestV(v, load<u64>(entry, 8)));
+  restoreWords(record);
+  mendMembership(ptexOf(entry), guestV(v, load<u64>(entry, 8)));
   undoPair(self, at);
   store<u64>(self + JOURNAL_ANSWER, 0);
   yieldPoint(AT_TABLE);
   atomic.store<u64>(entry, v & ~HPTE_V_HVLOCK);
   yieldPoint(AT_TABLE);
   store<u64>(record, 0);
+}
+
+/** dword 1 and guest_rpte of a locked entry, if they were journalled before they were changed. `record`: the journal's. */
+export function restoreWords(record: usize): void {
+  const named = load<u64>(record);
+  if ((named & RECORD_HAS_WORDS) == 0) return;
+  const entry = <usize>(named & RECORD_ADDRESS);
+  store<u64>(entry, load<u64>(record, RECORD_R) | (load<u64>(entry, 8) & HPTE_R_RC), 8);
+  store<u64>(revmapAddress(ptexOf(entry)), load<u64>(record, RECORD_GUEST));
 }
 
 /** Is the lock taken, and by nobody but the dead processor? */

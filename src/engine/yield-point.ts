@@ -3,6 +3,7 @@
  * first, or kill it. Only a build with HPTD_YIELD has them; in any other they are nothing at all, and
  * test/schedule/production-build.test.ts shows so.
  */
+import { stopRatherThanWait } from './step-back';
 
 // What a point is about to do. The numbers are what a schedule's text names; append, never renumber.
 export const AT_LOCK: u32 = 1; // take an entry lock
@@ -55,6 +56,7 @@ export function attemptFails(): bool {
  * scheduler that gives cores: whoever holds one there goes on at once, to its next look.
  */
 export function giveCoreAway(address: usize, seen: i32, nanos: i64): void {
+  stopRatherThanWait();
   // @ts-ignore: as above
   if (isDefined(HPTD_YIELD)) return;
   atomic.wait<i32>(address, seen, nanos);

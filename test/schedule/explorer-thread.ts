@@ -29,6 +29,7 @@ async function performTask(task: Task): Promise<Report> {
       table: scene.guest.word32(scene.guest.exports.TABLE_BASE!),
       tlbie: scene.tlbieOf(thread),
     },
+    neverWaits: program.neverWaits === thread,
   });
   while (others.length < program.threads.length - 1)
     others.push(new Worker(new URL('./performer-thread.ts', import.meta.url)));

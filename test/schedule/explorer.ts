@@ -25,6 +25,7 @@ import {
   FREED_TOO_SOON,
   OUTCOME,
   STEPS,
+  STEPS_BACK,
   TRACE_BYTES,
   openStage,
 } from './stage.ts';
@@ -40,6 +41,8 @@ export interface Report {
   /** Different outcomes: answers, order of calls and memory. */
   outcomes: number;
   seconds: number;
+  /** Calls that a thread that never waits has taken back. */
+  stepsBack: number;
   /** The schedule that failed first, as a text to replay, and what is wrong with it. */
   failure?: { readonly schedule: string; readonly reason: string };
   /** With a replay: each step's thread and point. */
@@ -112,7 +115,14 @@ function complaint(outcome: number, stage: Stage, scene: Scene): string {
  * budget of schedules; until one fails. What comes depends on the numbers alone, not on the machine.
  */
 export function explore(exploration: Exploration, budget: number): Report {
-  const report: Report = { schedules: [], all: false, steps: 0, outcomes: 0, seconds: 0 };
+  const report: Report = {
+    schedules: [],
+    all: false,
+    steps: 0,
+    outcomes: 0,
+    seconds: 0,
+    stepsBack: 0,
+  };
   const start = performance.now();
   let level: number[][] = [[]];
   while (level.length > 0) {
@@ -137,6 +147,7 @@ function performLevel(exploration: Exploration, report: Report, level: number[][
     report.schedules[report.schedules.length - 1]!++;
     const steps = stage.words[STEPS]!;
     report.steps = Math.max(report.steps, steps);
+    report.stepsBack += stage.words[STEPS_BACK]!;
     if (reason !== undefined) {
       report.failure = { schedule: scheduleText(program.name, 0, stage.trace, steps), reason };
       return next;
@@ -157,7 +168,15 @@ export function replay(exploration: Exploration, text: string): Report {
   for (let at = 0; at < steps * TRACE_BYTES; at += TRACE_BYTES) {
     trace.push(`${trace.length}: thread ${stage.trace[at]}, ${NAMES[stage.trace[at + 2]!]}`);
   }
-  const report: Report = { schedules: [1], all: false, steps, outcomes: 0, seconds: 0, trace };
+  const report: Report = {
+    schedules: [1],
+    all: false,
+    steps,
+    outcomes: 0,
+    seconds: 0,
+    stepsBack: 0,
+    trace,
+  };
   if (reason !== undefined)
     report.failure = { schedule: scheduleText(program.name, failures, stage.trace, steps), reason };
   return finish(exploration, report, start);
@@ -204,6 +223,8 @@ function touchesOnlyItsOwn(program: Program, point: number, passed: number): boo
   const gateMatters = program.replaces === true || program.closesGate === true;
   switch (NAMES[point]) {
     case 'AT_ANSWER':
+      // A call that is taken back stands there once, and so all that follow are counted wrong.
+      if (program.neverWaits !== undefined) return false;
       return (passed & 3) !== 0 && ((passed & 3) !== 3 || !gateMatters);
     case 'AT_FRAME':
       return passed > 0 || !gateMatters;

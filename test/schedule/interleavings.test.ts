@@ -22,17 +22,19 @@ function failureText({ failure }: Report): string {
   return `HPTD_SCHEDULE='${failure?.schedule}' fails: ${failure?.reason}`;
 }
 
-function numbers({ schedules, all, steps, outcomes, seconds }: Report): string {
+function numbers({ schedules, all, steps, outcomes, seconds, stepsBack }: Report): string {
   const sum = schedules.reduce((total, count) => total + count, 0);
   const bound = all ? 'all there are' : `up to ${schedules.length - 1} preemptions`;
   const rate = Math.round(sum / seconds);
-  return `${sum} schedules (${bound}: ${schedules.join(' + ')}), ${steps} steps, ${outcomes} outcomes, ${rate}/s`;
+  return `${sum} schedules (${bound}: ${schedules.join(' + ')}), ${steps} steps, ${outcomes} outcomes, ${stepsBack} steps back, ${rate}/s`;
 }
 
 for (const program of one === undefined ? PROGRAMS : []) {
   test(program.name, { timeout: wanted === 'all' ? 24 * 3_600_000 : 120_000 }, async (context) => {
     const report = await explorer.perform({ program, budget });
     assert.equal(report.failure, undefined, failureText(report));
+    if (program.neverWaits !== undefined)
+      assert.notEqual(report.stepsBack, 0, 'nothing was taken back');
     context.diagnostic(numbers(report));
   });
 }

@@ -28,6 +28,7 @@ import {
   ROUNDS,
   SEEN,
   STEPS,
+  STEPS_BACK,
   STEPS_MAX,
   STRICT,
   THREADS,
@@ -64,10 +65,14 @@ export interface Part {
   readonly module: WebAssembly.Module;
   readonly memory: WebAssembly.Memory;
   readonly watched: Watched;
+  /** It is as the main thread: where it would wait it takes the call back, and a processor executes it. */
+  readonly neverWaits: boolean;
 }
 
 interface YieldEngine {
   beProcessor(index: number): void;
+  neverWait(): void;
+  stepBack(): number;
   run(stream: number, quantum: number): number;
   readonly RUN_MORE: { readonly value: number };
 }
@@ -87,7 +92,7 @@ export function openPerformer(part: Part, stage: Stage): Performer {
   const entries = new Int32Array(memory.buffer, watched.table, WATCHED_SLOTS * 4);
   const tlbie = new Int32Array(memory.buffer, watched.tlbie, 1);
   let random = 0;
-  const { exports } = new WebAssembly.Instance(module, {
+  const imports = {
     env: { memory },
     schedule: {
       yieldPoint(point: number) {
@@ -107,15 +112,32 @@ export function openPerformer(part: Part, stage: Stage): Performer {
         return (random & 63) === 0 ? 1 : 0;
       },
     },
-  });
-  const engine = exports as unknown as YieldEngine;
-  engine.beProcessor(thread + 1);
+  };
+  const processor = openEngine(module, imports, thread + 1);
+  const hurried = part.neverWaits ? openEngine(module, imports, thread + 1) : undefined;
+  hurried?.neverWait();
+
+  /** All records; one at a time where some may be taken back. Gives what `run` does. */
+  function run(): number {
+    if (hurried === undefined) return processor.run(thread + 1, 4096);
+    const answers = words[ANSWERS + thread]!;
+    try {
+      return hurried.run(thread + 1, 1);
+    } catch (error) {
+      if (error instanceof Abandoned || hurried.stepBack() === 0) throw error;
+      // It was not executed: its steps begin anew.
+      words[ANSWERS + thread] = answers;
+      words[STEPS_BACK]!++;
+      return processor.run(thread + 1, 1);
+    }
+  }
+
   return {
     stage,
     perform() {
       random = (words[FAILURES]! * 0x9e3779b1 + thread * 0x85ebca6b) | 1;
       try {
-        while ((engine.run(thread + 1, 4096) & engine.RUN_MORE.value) !== 0);
+        while ((run() & processor.RUN_MORE.value) !== 0);
         arrive(stage, thread, FINISHED);
         watchSlots(stage, thread, entries, tlbie);
       } catch (error) {
@@ -129,6 +151,16 @@ export function openPerformer(part: Part, stage: Stage): Performer {
       if (next >= 0 && thread === 0) takeBaton(stage, 0);
     },
   };
+}
+
+function openEngine(
+  module: WebAssembly.Module,
+  imports: Record<string, Record<string, unknown>>,
+  index: number,
+): YieldEngine {
+  const engine = new WebAssembly.Instance(module, imports).exports as unknown as YieldEngine;
+  engine.beProcessor(index);
+  return engine;
 }
 
 function xorshift(seed: number): number {

@@ -18,6 +18,8 @@ export interface Program {
   readonly replaces?: boolean;
   /** The same for a call that closes the gate for something else. */
   readonly closesGate?: boolean;
+  /** This thread never waits: it takes a call back, and a processor executes it. Of short calls only. */
+  readonly neverWaits?: number;
   /** A call is not atomic in a way that the model could say: only what must be true of any table is asked for. */
   readonly invariantsOnly?: boolean;
 }
@@ -190,6 +192,24 @@ const SLOTS: readonly Small[] = [
   ['slot addition/page fault', [removeSlot, exact(0x28n)], [[addSlot], [fault(0x28n)]]],
 ];
 
+/** What the main thread executes by itself. */
+const SHORT = ['H_ENTER', 'H_REMOVE', 'H_READ', 'H_PROTECT', 'H_CLEAR_REF', 'H_CLEAR_MOD'];
+
+/** Programs whose first thread may be the main thread. */
+const WITHOUT_WAITING: readonly Program[] = [
+  ...SMALL,
+  ...OTHERS.map(([name, before, calls]): Small => [`read/${name}`, before, [[read(0x28n)], calls]]),
+]
+  .filter(([, , [first]]) => first!.every(({ name }) => SHORT.includes(name)))
+  // H_PROTECT takes no chain's lock.
+  .filter(([name]) => name !== 'enter/protect, one chain')
+  .map(([name, before, threads]) => ({
+    name: `never waiting: ${name}`,
+    before,
+    threads,
+    neverWaits: 0,
+  }));
+
 const SURVIVOR = exact(8n, 1n, V | BOLTED);
 
 export const PROGRAMS: readonly Program[] = [
@@ -198,6 +218,7 @@ export const PROGRAMS: readonly Program[] = [
     before,
     threads,
   })),
+  ...WITHOUT_WAITING,
   ...OTHERS.map(([name, before, calls]) => ({
     name: `read/${name}`,
     before,
@@ -218,6 +239,13 @@ export const PROGRAMS: readonly Program[] = [
     threads: [[commit], calls],
     replaces: true,
   })),
+  {
+    name: 'never waiting: remove/resize',
+    before: [SURVIVOR, ...USED, prepare],
+    threads: [[remove(0x28n)], [commit]],
+    replaces: true,
+    neverWaits: 0,
+  },
   {
     name: 'resize/resize',
     before: [SURVIVOR, ...USED, prepare],

@@ -30,7 +30,14 @@ export function exploreAtRandom(exploration: Exploration, task: RandomTask): Rep
   const { stage, program } = exploration;
   const next = numbersFrom(task.seed);
   const start = performance.now();
-  const report: Report = { schedules: [0], all: false, steps: 60, outcomes: 0, seconds: 0 };
+  const report: Report = {
+    schedules: [0],
+    all: false,
+    steps: 60,
+    outcomes: 0,
+    seconds: 0,
+    stepsBack: 0,
+  };
   for (let i = 0; i < task.schedules && report.failure === undefined; i++) {
     const failures = task.failures ? (next() | 1) >> 1 : 0;
     const steps = Array.from(

@@ -45,6 +45,8 @@ export const FAILURES = 70;
 /** Rounds in which every thread looked again in vain. */
 export const ROUNDS = 71;
 export const QUIT = 72;
+/** Calls that a thread that never waits has taken back. */
+export const STEPS_BACK = 73;
 export const POINT = 80;
 export const BLOCKED = POINT + THREADS_MAX;
 /** Slots of VALID entries that each thread has freed or filled anew. */

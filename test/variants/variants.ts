@@ -240,7 +240,11 @@ export const VARIANTS: readonly Variant[] = [
     name: 'recovery forgets that an undone entry belongs onto its chain, or off it',
     why: 'the H_ENTER that begins anew puts an entry onto its chain a second time',
     substitutions: [
-      change('recovery.ts', '  mendMembership(ptex, guestV(v, load<u64>(entry, 8)));\n', ''),
+      change(
+        'recovery.ts',
+        '  mendMembership(ptexOf(entry), guestV(v, load<u64>(entry, 8)));\n',
+        '',
+      ),
     ],
     suite: 'death',
     test: 'death at every point of H_ENTER',
@@ -250,7 +254,7 @@ export const VARIANTS: readonly Variant[] = [
     name: 'recovery does not undo the words of an entry',
     why: 'the H_CLEAR_REF that begins anew finds the R gone that it has to answer',
     substitutions: [
-      change('recovery.ts', 'if ((named & RECORD_HAS_WORDS) != 0) {', 'if (false) {'),
+      change('recovery.ts', '  restoreWords(record);\n  mendMembership', '  mendMembership'),
     ],
     suite: 'death',
     test: 'death at every point of H_CLEAR_REF and H_CLEAR_MOD',
@@ -269,5 +273,27 @@ export const VARIANTS: readonly Variant[] = [
     suite: 'death',
     test: 'death at every point of H_REMOVE',
     complaint: /deaths after/,
+  },
+  {
+    name: 'who steps back leaves its entry as it is',
+    why: 'an H_REMOVE that was not executed has cleared VALID all the same',
+    substitutions: [
+      change(
+        'step-back.ts',
+        'load<u64>(record, RECORD_V) & ~HPTE_V_HVLOCK',
+        'load<u64>(<usize>(named & RECORD_ADDRESS)) & ~HPTE_V_HVLOCK',
+      ),
+    ],
+    suite: 'interleavings',
+    test: 'never waiting: remove/remove, neighbours',
+    complaint: /something is chained that is not VALID/,
+  },
+  {
+    name: 'who steps back keeps its locks',
+    why: 'the processor that is to execute the hcall waits for them for ever',
+    substitutions: [change('step-back.ts', 'if (named == 0) continue;', 'if (true) continue;')],
+    suite: 'interleavings',
+    test: 'never waiting: remove/remove, neighbours',
+    complaint: DEADLOCK,
   },
 ];
