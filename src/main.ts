@@ -28,7 +28,8 @@ import { countConnections } from './transports/connections.ts';
 import { httpRoutes } from './transports/http.ts';
 import { problemServerOptions } from './transports/problems.ts';
 import { guardQuotas } from './transports/quotas.ts';
-import { streamRoutes } from './transports/stream.ts';
+import { isStreamRequest, streamRoutes } from './transports/stream.ts';
+import type { Peer } from './transports/stream-peer.ts';
 import { traceIdOf } from './transports/trace-id.ts';
 
 export interface Daemon {
@@ -61,12 +62,14 @@ export async function serve(given: z.input<typeof serveOptions>): Promise<Daemon
   const guarded = guard(app, { ...options, connections, access, hostNames });
   const audit = auditAdministration(app, { log, clientOf: (request) => guarded.clientOf(request) });
   guardQuotas(app, { ...options, guests, guard: guarded });
+  const peers = new Set<Peer>();
   await app.register(httpRoutes, {
     guests,
     isReady: () => closing === undefined,
+    peers,
     htabIdleMillis: options.htabIdleSecondsMax * 1000,
   });
-  await app.register(streamRoutes, { guests, guard: guarded, audit });
+  await app.register(streamRoutes, { guests, guard: guarded, audit, peers });
   await app.ready();
   // It never listens itself, and this starts its watch over requests that come too slowly.
   app.server.emit('listening');
@@ -115,18 +118,19 @@ function stateOf(
 }
 
 function openServer(options: ServeOptions, log: Logger): FastifyInstance {
-  const loggerInstance: FastifyBaseLogger = log;
+  const requestLog: FastifyBaseLogger = log;
   const app = Fastify({
     ...problemServerOptions,
     http: {
       maxHeaderSize: HEADER_BYTES_MAX,
       headersTimeout: options.headersSecondsMax * 1000,
       connectionsCheckingInterval: SLOW_LOOK_MILLIS,
+      shouldUpgradeCallback: isStreamRequest,
     },
     requestTimeout: options.requestSecondsMax * 1000,
-    loggerInstance,
-    // A logger a request would cost more than most requests.
-    childLoggerFactory: (logger) => logger,
+    // Requests have the daemon's log. As Fastify's own logger it would cost two listeners and two clocks a request, for lines
+    // that are not wanted, and a logger of its own a request more than most requests.
+    childLoggerFactory: () => requestLog,
     logController: new LogController({ disableRequestLogging: true }),
   });
   if (log.isLevelEnabled('debug')) {

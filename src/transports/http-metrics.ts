@@ -7,14 +7,15 @@ import { METRICS_TYPE, openMetricsText } from '../operations/metrics-text.ts';
 import type { MetricsText, Sample } from '../operations/metrics-text.ts';
 import { VERSION } from '../operations/version.ts';
 import type { Guest, Guests, ProcessorCounters } from '../guests/types.ts';
+import type { Peer } from './stream-peer.ts';
 
 const MICROS = 1e-6;
 
-export function metricsRoutes(app: FastifyInstance, guests: Guests): void {
+export function metricsRoutes(app: FastifyInstance, guests: Guests, peers: Iterable<Peer>): void {
   app.get('/metrics', async (_request, reply) => {
     const metrics = openMetricsText();
     const all = guests.list();
-    addProcess(metrics, app);
+    addProcess(metrics, peers);
     addProcessors(metrics, guests);
     addGuests(metrics, all);
     addAnswers(metrics, all);
@@ -25,7 +26,7 @@ export function metricsRoutes(app: FastifyInstance, guests: Guests): void {
   });
 }
 
-function addProcess(metrics: MetricsText, app: FastifyInstance): void {
+function addProcess(metrics: MetricsText, peers: Iterable<Peer>): void {
   const one = (value: number): Sample[] => [[{}, value]];
   const { user, system } = process.cpuUsage();
   const started = Date.now() / 1000 - process.uptime();
@@ -44,15 +45,13 @@ function addProcess(metrics: MetricsText, app: FastifyInstance): void {
   metrics.gauge(
     'hptd_socket_buffered_bytes',
     'Answers that stream sockets took and the network did not.',
-    one(bufferedBytes(app)),
+    one(bufferedBytes(peers)),
   );
 }
 
-/** A server without streams (a test's) has no sockets to ask. */
-function bufferedBytes(app: FastifyInstance): number {
-  if (!app.hasDecorator('websocketServer')) return 0;
+function bufferedBytes(peers: Iterable<Peer>): number {
   let bytes = 0;
-  for (const client of app.websocketServer.clients) bytes += client.bufferedAmount;
+  for (const { socket } of peers) bytes += socket.bufferedAmount;
   return bytes;
 }
 

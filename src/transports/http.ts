@@ -30,17 +30,20 @@ import { resizeRoutes } from './http-resize.ts';
 import { stateRoutes } from './http-state.ts';
 import { tableRoutes } from './http-table.ts';
 import { answerProblems } from './problems.ts';
+import type { Peer } from './stream-peer.ts';
 
 export interface HttpOptions {
   readonly guests: Guests;
   /** False while the daemon drains: /readyz says so, and who balances load sends nothing more. */
   readonly isReady?: () => boolean;
+  /** Of streams, for the metrics. */
+  readonly peers?: Iterable<Peer>;
   /** How long a table stream may stand still, and a reader be left alone. */
   readonly htabIdleMillis?: number;
 }
 
 export async function httpRoutes(app: FastifyInstance, options: HttpOptions): Promise<void> {
-  const { guests, isReady = () => true } = options;
+  const { guests, isReady = () => true, peers = [] } = options;
   const htabIdleMillis = options.htabIdleMillis ?? 1000 * HTAB_IDLE_SECONDS_MAX;
   answerProblems(app);
   // Fastify reads text/plain by itself, and a call is never that.
@@ -55,7 +58,7 @@ export async function httpRoutes(app: FastifyInstance, options: HttpOptions): Pr
   resizeRoutes(app, guests);
   recordingRoutes(app, guests);
   stateRoutes(app, guests);
-  metricsRoutes(app, guests);
+  metricsRoutes(app, guests, peers);
   await app.register(async (scope) => memoryRoutes(scope, guests));
   await app.register(async (scope) => htabRoutes(scope, guests, htabIdleMillis));
 }

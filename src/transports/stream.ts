@@ -1,10 +1,13 @@
 /**
  * The hcall stream (docs/stream.md), as one Fastify plugin: `app.register(streamRoutes, { guests })`, on the root
- * instance and after httpRoutes, which answers what is thrown here before an upgrade. Main thread.
+ * instance and after httpRoutes, which answers what is thrown here before an upgrade. It has a context of its own, because
+ * the hooks of WebSockets cost every request of a context two listeners and a clock. So no other route can end an upgrade, and
+ * the server is to begin one only if `isStreamRequest` says so. Main thread.
  *
  * What both subprotocols share is here: the upgrade, the hello, the end, pings. What is inside a message is in
  * stream-binary.ts and stream-json.ts.
  */
+import type { IncomingMessage } from 'node:http';
 import websocket from '@fastify/websocket';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import type { WebSocket } from 'ws';
@@ -25,6 +28,8 @@ export interface StreamRouteOptions {
   readonly guard?: Guard;
   /** Absent: there is no audit log. */
   readonly audit?: Audit | undefined;
+  /** Who has a stream open is kept here. */
+  readonly peers?: Set<Peer>;
   /** For tests. */
   readonly pingIntervalMillis?: number;
 }
@@ -44,11 +49,25 @@ const SERVER_OPTIONS = {
     PROTOCOLS.find((protocol) => offered.has(protocol)) ?? false,
 };
 
+/** As the route below has it, with the names that guests may have. */
+const STREAM_URL = /^\/v1\/guests\/[A-Za-z0-9][A-Za-z0-9._-]{0,62}\/stream(\?|$)/;
+
+/** May the request become a WebSocket? Any other that asks for an upgrade is answered as if it had not asked. */
+export function isStreamRequest({ method, url }: IncomingMessage): boolean {
+  return method === 'GET' && STREAM_URL.test(url ?? '');
+}
+
 export async function streamRoutes(
   app: FastifyInstance,
   options: StreamRouteOptions,
 ): Promise<void> {
-  const { guests, guard, audit, pingIntervalMillis = PING_INTERVAL_MILLIS } = options;
+  const {
+    guests,
+    guard,
+    audit,
+    pingIntervalMillis = PING_INTERVAL_MILLIS,
+    peers = new Set(),
+  } = options;
   await app.register(websocket, {
     options: SERVER_OPTIONS,
     // ws closes the socket itself, with the code that fits (1009, 1002, 1007).
@@ -60,7 +79,6 @@ export async function streamRoutes(
       done();
     },
   });
-  const peers = new Set<Peer>();
   const pings = setInterval(() => pingAll(peers), pingIntervalMillis);
   pings.unref();
   guard?.onChange(() => closeForbidden(peers));
@@ -81,9 +99,6 @@ export async function streamRoutes(
     },
   });
 }
-
-// What fastify-plugin does: no context of its own, so that routes after this one may be WebSockets too.
-Object.assign(streamRoutes, { [Symbol.for('skip-override')]: true });
 
 /** Refuses before the upgrade what can be refused, because only then there is a body to say why. */
 function checkUpgrade(guests: Guests, request: FastifyRequest<StreamRoute>): void {

@@ -1,5 +1,9 @@
 /** The stream over real sockets: what a client sees from the upgrade to the close code. docs/stream.md is the contract. */
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { Agent, request } from 'node:http';
+import type { IncomingMessage } from 'node:http';
+import { json } from 'node:stream/consumers';
 import { after, before, test } from 'node:test';
 import { CREDIT_BYTES, FRAME_BYTES_MAX } from '../../schemas/limits.ts';
 import { EXPLAIN_WORDS, encodeRequests } from '../../schemas/records.ts';
@@ -49,6 +53,26 @@ test('what cannot be upgraded is refused with a problem', async () => {
   const plain = await fetch(daemon.address('g').replace('ws', 'http'));
   assert.equal(plain.status, 426);
   assert.equal(plain.headers.get('upgrade'), 'websocket');
+});
+
+test('any other request that asks for an upgrade is answered as if it had not, and its connection goes on', async () => {
+  const agent = new Agent({ keepAlive: true, maxSockets: 1 });
+  const headers = { connection: 'upgrade', upgrade: 'websocket' };
+  const ask = async (method: string, path: string): Promise<[number | undefined, unknown]> => {
+    const asked = request(daemon.url + path, { method, agent, headers }).end();
+    const [answer] = (await once(asked, 'response')) as [IncomingMessage];
+    return [answer.statusCode, await json(answer)];
+  };
+  for (const [method, path, status] of [
+    ['GET', '/v1/guests/g', 200],
+    ['GET', '/v1/guests/no%20name/stream', 404],
+    ['GET', '/v1/nothing', 404],
+    ['POST', '/v1/guests/g/stream', 405],
+    ['POST', '/v1/guests/g/hcalls/H_CLEAR_HPT', 200],
+  ] as const) {
+    assert.equal((await ask(method, path))[0], status, path);
+  }
+  agent.destroy();
 });
 
 test('records are answered in order with their tags, in frames of any size', async () => {
