@@ -5,8 +5,10 @@
  *   {"hcall": "H_ENTER", "flags": ["H_EXACT"], "ptex": "0x190b8", "pteh": "0x…", "ptel": "0x…"}
  *   {"hcall": "H_ENTER", "status": "H_SUCCESS", "code": 0, "ptex": "0x190b8"}
  *
- * One schema an operation is built when this file is loaded; a call costs one look-up and one pass
- * of zod. What zod refuses, call-problems.ts puts into words.
+ * One schema an operation is built when this file is loaded. A call that has nothing but its arguments, written as most
+ * write them, is seen to be right at a glance; any other costs one pass of zod, whose findings call-problems.ts puts into
+ * words. The glance takes a third of the time and a tenth of the code, which a busy cache notices more
+ * (load/README.md); test/schemas/calls.test.ts holds the two together.
  */
 import { z } from 'zod';
 import { callRefused, hcallUnknown, inBatch } from './call-problems.ts';
@@ -17,7 +19,7 @@ import { problem, shortened } from './problems.ts';
 import { EXPLAIN_WORDS, type AnswerRecord, type RequestRecord } from './records.ts';
 import { explain, type Explanation } from './rules.ts';
 import { statusName } from './statuses.ts';
-import { hex, word } from './words.ts';
+import { hex, word, WORD_TEXT } from './words.ts';
 
 export interface CallOptions {
   /** Control operations are allowed beside the hcalls. */
@@ -39,6 +41,9 @@ export type JsonAnswer = {
   explanation?: Explanation;
 } & { [result: string]: unknown };
 
+/** More than there are, and each may be named twice. */
+const FLAG_NAMES_MAX = 64;
+
 /** Words as JSON has them; they become bigints behind the schema, where it costs no second pass. */
 const jsonWord = word.in;
 
@@ -46,7 +51,7 @@ function argumentSchema(operation: Operation, argument: Argument, index: number)
   if (argument.kind === 'flags') {
     const names = operation.flags.length === 0 ? z.never() : z.enum(operation.flags as [FlagName]);
     return z
-      .union([z.array(names).max(64), jsonWord])
+      .union([z.array(names).max(FLAG_NAMES_MAX), jsonWord])
       .optional()
       .describe(`${argument.meaning}: names of flags or a word; none if left out`);
   }
@@ -114,6 +119,9 @@ export function parseCall(body: unknown, name?: string, options: CallOptions = {
     throw hcallUnknown(wanted, options.control === true);
   }
   const { operation } = parser;
+  const plain = plainWords(operation, body);
+  if (plain !== undefined)
+    return { operation, record: recordWith(operation, plain), tag: undefined };
   const parsed = parser.schema.safeParse(body);
   if (!parsed.success) throw callRefused(operation, body, parsed.error.issues);
   return {
@@ -121,6 +129,39 @@ export function parseCall(body: unknown, name?: string, options: CallOptions = {
     record: recordOf(operation, parsed.data),
     tag: parsed.data.tag as number | undefined,
   };
+}
+
+/** The words of a call with all of its arguments, flags by name, words as "0x…", and no other member. Else undefined. */
+function plainWords(operation: Operation, body: Fields): bigint[] | undefined {
+  const words: bigint[] = [];
+  let members = body.hcall === operation.name ? 1 : 0;
+  for (const { name, kind } of operation.arguments) {
+    const value = body[name];
+    if (value !== undefined) members++;
+    if (kind === 'flags') {
+      const flags = plainFlags(operation, value);
+      if (flags === undefined) return undefined;
+      words.push(flags);
+    } else if (typeof value === 'string' && WORD_TEXT.test(value)) {
+      words.push(BigInt(value));
+    } else return undefined;
+  }
+  return Object.keys(body).length === members ? words : undefined;
+}
+
+function plainFlags(operation: Operation, value: unknown): bigint | undefined {
+  if (value === undefined) return 0n;
+  if (!Array.isArray(value) || value.length > FLAG_NAMES_MAX) return undefined;
+  let flags = 0n;
+  for (const name of value) {
+    if (!operation.flags.includes(name as FlagName)) return undefined;
+    flags |= FLAGS[name as FlagName];
+  }
+  return flags;
+}
+
+function recordWith({ opcode }: Operation, words: bigint[]): RequestRecord {
+  return { opcode, tag: 0, words, explain: false };
 }
 
 function recordOf(operation: Operation, fields: Fields): RequestRecord {
