@@ -226,17 +226,19 @@ const statistics = z.object({
   map: z
     .object({ entriesPerBucket: count, occupied: z.array(count) })
     .describe('how full the table is from its first entry to its last'),
-  processors: z.array(
-    z.object({
-      processor: count,
-      records: count,
-      lockWaits: count,
-      chainWaits: count,
-      secondPasses: count,
-      tlbies: count,
-      tlbsyncs: count,
-    }),
-  ),
+  processors: z
+    .array(
+      z.object({
+        processor: count,
+        records: count,
+        lockWaits: count,
+        chainWaits: count,
+        secondPasses: count,
+        tlbies: count,
+        tlbsyncs: count,
+      }),
+    )
+    .describe('the last one is the main thread, which executes single hcalls of REST itself'),
 });
 
 const page = (state: string) => z.object({ gpa: hexWord, page: z.literal(state) });

@@ -25,8 +25,8 @@ export const SUBMISSION_RING_BYTES = 1024 * 1024;
 export const COMPLETION_RING_BYTES = 1024 * 1024;
 /** Streams of one guest, the daemon's own for REST included: 256 MiB of address space for rings. */
 export const STREAMS_PER_GUEST_MAX = 128;
-/** Processors of a daemon: each has 4 KiB in every guest's memory. */
-export const PROCESSORS_MAX = 64;
+/** Processors of a daemon: each has 4 KiB in every guest's memory, and so has the main thread, which makes them 64. */
+export const PROCESSORS_MAX = 63;
 /** Memory slots of a guest: looked up by a linear scan. */
 export const MEMSLOTS_MAX = 32;
 /** Open readers of a guest's table stream. */

@@ -67,11 +67,18 @@ export function decodeAnswers(bytes: Uint8Array): AnswerRecord[] {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const answers: AnswerRecord[] = [];
   for (let at = 0; at < bytes.byteLength; ) {
-    const count = view.getUint16(at + 2, true);
-    const words: bigint[] = [];
-    for (let i = 0; i < count; i++) words.push(view.getBigUint64(at + HEADER_BYTES + 8 * i, true));
-    answers.push({ tag: view.getUint32(at + 4, true), status: view.getInt16(at, true), words });
-    at += HEADER_BYTES + 8 * count;
+    const answer = readAnswer(view, at);
+    answers.push(answer);
+    at += HEADER_BYTES + 8 * answer.words.length;
   }
   return answers;
+}
+
+/** The answer at `offset`. One that is not whole throws RangeError. */
+export function readAnswer(view: DataView, offset: number): AnswerRecord {
+  const count = view.getUint16(offset + 2, true);
+  const words: bigint[] = [];
+  for (let i = 0; i < count; i++)
+    words.push(view.getBigUint64(offset + HEADER_BYTES + 8 * i, true));
+  return { tag: view.getUint32(offset + 4, true), status: view.getInt16(offset, true), words };
 }

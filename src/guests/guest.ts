@@ -14,6 +14,8 @@ import { problem } from '../../schemas/problems.ts';
 import type { ProblemError } from '../../schemas/problems.ts';
 import { CONTROL_BIT } from '../../schemas/records.ts';
 import type { AnswerRecord, RequestRecord } from '../../schemas/records.ts';
+import { openHere } from '../processors/here.ts';
+import type { Here } from '../processors/here.ts';
 import { attachGuest, detachGuest, leastLoaded, passed } from '../processors/pool.ts';
 import type { Pool, Processor } from '../processors/pool.ts';
 import type { WatchedGuest } from '../processors/stuck.ts';
@@ -30,6 +32,7 @@ import {
   beginLife,
   changeState,
   endHcalls,
+  executesHcalls,
   holdStill,
   notYet,
   openLife,
@@ -54,6 +57,8 @@ export interface GuestSite {
   readonly createdAt: Date;
   readonly memory: WebAssembly.Memory;
   readonly map: Engine['map'];
+  /** The main thread's, with which the guest was laid out. */
+  readonly engine: Engine;
   readonly pool: Pool;
   readonly answerPlaces: AnswerPlaces;
   readonly recordingBudget: RecordingBudget;
@@ -85,6 +90,8 @@ interface State {
   readonly recorded: RecordedGuest;
   /** Why the guest takes nothing more. */
   end: StreamEnd | undefined;
+  /** The main thread as a processor of the guest, since REST first had something for it. */
+  here: Here | undefined;
 }
 
 export function openGuest(site: GuestSite): OwnedGuest {
@@ -107,9 +114,16 @@ export function openGuest(site: GuestSite): OwnedGuest {
     }),
     recorded: recordedGuest(site, () => state),
     end: undefined,
+    here: undefined,
   };
-  const processors = site.pool.processors.length;
+  // The main thread is one too.
+  const processors = site.pool.processors.length + 1;
   const recordings = openRecordings(state.recorded, site.recordingBudget);
+  const fail = (reason: string): void => {
+    state.end = { kind: 'failed', reason };
+    recordings.endAll();
+    for (const stream of openStreams(state)) stream.cutOff(state.end);
+  };
   return {
     name: site.name,
     config: site.config,
@@ -129,15 +143,21 @@ export function openGuest(site: GuestSite): OwnedGuest {
     openStream: (role, listener) => openStream(state, processorForClient(state), role, listener),
     checkStream: () => void processorForClient(state),
     run: (records) => run(state, records),
+    runOne(record) {
+      try {
+        const answer = executeHere(state, record);
+        if (answer !== undefined) return answer;
+      } catch (error) {
+        fail(`the engine broke in the main thread: ${(error as Error).message}`);
+        throw error;
+      }
+      return run(state, [record]).then(([answer]) => answer!);
+    },
     async finish(end, graceMillis) {
       await finish(state, end, graceMillis);
       recordings.dropAll();
     },
-    fail(reason) {
-      state.end = { kind: 'failed', reason };
-      recordings.endAll();
-      for (const stream of openStreams(state)) stream.cutOff(state.end);
-    },
+    fail,
     isOn: (processor) => state.processors.has(processor),
     kept: keptGuest(state),
   };
@@ -243,8 +263,9 @@ function processorForClient(state: State): Processor {
   if (state.end !== undefined) throw endProblem(state.end);
   if (state.life.state === 'creating') throw notYet(state.site.name);
   const { pool } = state.site;
-  // One stream a processor is kept for REST, so that a guest full of clients can still be looked at.
-  const limit = STREAMS_PER_GUEST_MAX - pool.processors.length;
+  // One stream a processor is kept for REST, and one for the main thread, so that a guest full of clients can still be
+  // looked at.
+  const limit = STREAMS_PER_GUEST_MAX - pool.processors.length - 1;
   if (openStreams(state).length - state.callers.size >= limit) {
     throw problem('stream-limit', `the guest has ${limit} streams open`);
   }
@@ -283,6 +304,17 @@ function openStream(
 function freeSlot({ streams }: State): number {
   const hole = streams.indexOf(undefined);
   return hole === -1 ? streams.length : hole;
+}
+
+/** Undefined: not executed. A processor has to, or to say why not. */
+function executeHere(state: State, record: RequestRecord): AnswerRecord | undefined {
+  const { end, life, callers, site } = state;
+  if (end !== undefined || !executesHcalls(life)) return undefined;
+  // What came before is executed before.
+  for (const caller of callers.values()) if (caller.unanswered() > 0) return undefined;
+  const { engine, memory, pool } = site;
+  state.here ??= openHere(engine, memory, pool.processors.length, STREAMS_PER_GUEST_MAX - 1);
+  return state.here.execute(record);
 }
 
 function run(state: State, records: readonly RequestRecord[]): Promise<AnswerRecord[]> {

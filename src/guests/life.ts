@@ -57,6 +57,11 @@ export function beginLife(life: Life, first: 'running' | 'paused'): void {
   life.state = first;
 }
 
+/** May hcalls of REST be executed? */
+export function executesHcalls({ state, pausing }: Life): boolean {
+  return GUEST_STATES[state].executes && !pausing;
+}
+
 /** hcalls of a REST request begin; endHcalls must follow. Or the problem, when none are executed. */
 export function beginHcalls(life: Life): ProblemError | undefined {
   const { site, state, pausing } = life;

@@ -150,7 +150,7 @@ function stateOf(state: State): GuestsState {
 
 function reportStuck({ byName, pool }: Registry, log: Logger): void {
   for (const { watched } of byName.values()) {
-    for (const stuck of findStuck(watched, pool.processors.length)) {
+    for (const stuck of findStuck(watched, pool.processors.length + 1)) {
       log.warn(stuck, 'a processor waits for a lock; a holder that makes no progress is a defect');
     }
   }
@@ -200,6 +200,7 @@ function register(
     createdAt,
     memory,
     map,
+    engine,
     pool,
     answerPlaces,
     recordingBudget,

@@ -122,6 +122,8 @@ export interface Guest {
    * to a guest that is paused; control records are run all the same.
    */
   run(records: readonly RequestRecord[]): Promise<AnswerRecord[]>;
+  /** One record, as `run`; the answer is there at once if the main thread could execute it itself. */
+  runOne(record: RequestRecord): AnswerRecord | Promise<AnswerRecord>;
 }
 
 /** What may be asked of the state of the daemon. `snapshot` throws a problem. */

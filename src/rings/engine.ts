@@ -114,6 +114,10 @@ export interface EngineCalls {
   beProcessor(index: number): void;
   /** Executes up to `quantum` records of a stream: their number, with the RUN_ bits. */
   run(stream: number, quantum: number): number;
+  /** This instance's thread never waits: `run` traps where it would have to, and then `stepBack` is to be called. */
+  neverWait(): void;
+  /** 1: the hcall at which it stopped is taken back, and was not executed. 0: it trapped for another reason, a defect. */
+  stepBack(): number;
   /** Puts right what a dead predecessor of this processor left in the guest. Before anything else is run. */
   recover(): void;
   /** 1 + the stream that the predecessor was in the middle of, to be run first; 0: none. */

@@ -20,7 +20,7 @@ import { guestNamed, type GuestParams } from './http-guests.ts';
 type CallRoute = { Params: GuestParams & { name: string } };
 
 export function hcallRoutes(app: FastifyInstance, guests: Guests): void {
-  app.post<CallRoute>('/v1/guests/:guest/hcalls/:name', async ({ params, body }) => {
+  app.post<CallRoute>('/v1/guests/:guest/hcalls/:name', ({ params, body }) => {
     const guest = guestNamed(guests, params.guest);
     return runOne(guest, parseCall(orEmpty(body), params.name));
   });
@@ -49,9 +49,11 @@ function orEmpty(body: unknown): unknown {
   return body === undefined ? {} : body;
 }
 
-async function runOne(guest: Guest, call: ParsedCall): Promise<JsonAnswer> {
-  const [answer] = await guest.run([call.record]);
-  return answerJson(call, answer!);
+function runOne(guest: Guest, call: ParsedCall): JsonAnswer | Promise<JsonAnswer> {
+  const answer = guest.runOne(call.record);
+  return answer instanceof Promise
+    ? answer.then((late) => answerJson(call, late))
+    : answerJson(call, answer);
 }
 
 function answerJson(call: ParsedCall, answer: AnswerRecord): JsonAnswer {

@@ -32,6 +32,7 @@ export function openLiveGuest(pool: Pool, config: GuestConfig): LiveGuest {
     createdAt: new Date(),
     memory,
     map,
+    engine,
     pool,
     answerPlaces: answerPlacesOf(engine),
     recordingBudget: { bytesMax: 0, backlogBytesMax: 0, takenBytes: () => 0 },

@@ -95,6 +95,7 @@ function guestHere(on: TestGuest): Guest {
       close() {},
     }),
     run: async (records) => answersOf(encodeRequests(records)),
+    runOne: (record) => answersOf(encodeRequests([record]))[0]!,
   };
 }
 

@@ -116,7 +116,7 @@ test('a table is prepared behind the calls of its guest, again and again', {
 
 test('streams are spread over the processors, and a closed one makes room', async () => {
   const guest = await guests.create('g', config());
-  const listeners = Array.from({ length: STREAMS_PER_GUEST_MAX - PROCESSORS }, counter);
+  const listeners = Array.from({ length: STREAMS_PER_GUEST_MAX - PROCESSORS - 1 }, counter);
   const streams = listeners.map((listener) => guest.openStream('guest', listener));
   const perProcessor = [0, 0, 0];
   for (const { processor } of streams) perProcessor[processor]!++;

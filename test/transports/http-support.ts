@@ -78,6 +78,10 @@ function fakeGuest(fake: FakeGuests, name: string, config: GuestConfig): Guest {
       if (fake.failure !== undefined) throw fake.failure;
       return records.map((record) => answerOf(fake, record));
     },
+    async runOne(record) {
+      if (fake.failure !== undefined) throw fake.failure;
+      return answerOf(fake, record);
+    },
   };
 }
 
