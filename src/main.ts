@@ -58,8 +58,7 @@ export async function serve(given: z.input<typeof serveOptions>): Promise<Daemon
   const app = openServer(options, log);
   const isTls = reach.tls !== undefined;
   const connections = countConnections(app.server, options, isTls);
-  const hostNames = hostNamesOf(options);
-  const guarded = guard(app, { ...options, connections, access, hostNames });
+  const guarded = guard(app, { ...options, connections, access, hostNames: hostNamesOf(options) });
   const audit = auditAdministration(app, { log, clientOf: (request) => guarded.clientOf(request) });
   guardQuotas(app, { ...options, guests, guard: guarded });
   const peers = new Set<Peer>();

@@ -143,16 +143,7 @@ export function openGuest(site: GuestSite): OwnedGuest {
     openStream: (role, listener) => openStream(state, processorForClient(state), role, listener),
     checkStream: () => void processorForClient(state),
     run: (records) => run(state, records),
-    runOne(record) {
-      try {
-        const answer = executeHere(state, record);
-        if (answer !== undefined) return answer;
-      } catch (error) {
-        fail(`the engine broke in the main thread: ${(error as Error).message}`);
-        throw error;
-      }
-      return run(state, [record]).then(([answer]) => answer!);
-    },
+    runOne: (record) => runOne(state, record, fail),
     async finish(end, graceMillis) {
       await finish(state, end, graceMillis);
       recordings.dropAll();
@@ -304,6 +295,21 @@ function openStream(
 function freeSlot({ streams }: State): number {
   const hole = streams.indexOf(undefined);
   return hole === -1 ? streams.length : hole;
+}
+
+function runOne(
+  state: State,
+  record: RequestRecord,
+  fail: (reason: string) => void,
+): AnswerRecord | Promise<AnswerRecord> {
+  try {
+    const answer = executeHere(state, record);
+    if (answer !== undefined) return answer;
+  } catch (error) {
+    fail(`the engine broke in the main thread: ${(error as Error).message}`);
+    throw error;
+  }
+  return run(state, [record]).then(([answer]) => answer!);
 }
 
 /** Undefined: not executed. A processor has to, or to say why not. */

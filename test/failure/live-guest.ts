@@ -35,7 +35,7 @@ export function openLiveGuest(pool: Pool, config: GuestConfig): LiveGuest {
     engine,
     pool,
     answerPlaces: answerPlacesOf(engine),
-    recordingBudget: { bytesMax: 0, backlogBytesMax: 0, takenBytes: () => 0 },
+    recordingBudget: { bytesMax: 2 ** 28, backlogBytesMax: 2 ** 27, takenBytes: () => 0 },
   });
   guest.begin(config.state);
   const exports = engineExports();

@@ -117,21 +117,7 @@ export function openPerformer(part: Part, stage: Stage): Performer {
   const hurried = part.neverWaits ? openEngine(module, imports, thread + 1) : undefined;
   hurried?.neverWait();
 
-  /** All records; one at a time where some may be taken back. Gives what `run` does. */
-  function run(): number {
-    if (hurried === undefined) return processor.run(thread + 1, 4096);
-    const answers = words[ANSWERS + thread]!;
-    try {
-      return hurried.run(thread + 1, 1);
-    } catch (error) {
-      if (error instanceof Abandoned || hurried.stepBack() === 0) throw error;
-      // It was not executed: its steps begin anew.
-      words[ANSWERS + thread] = answers;
-      words[STEPS_BACK]!++;
-      return processor.run(thread + 1, 1);
-    }
-  }
-
+  const run = (): number => runRecords(stage, thread, processor, hurried);
   return {
     stage,
     perform() {
@@ -151,6 +137,26 @@ export function openPerformer(part: Part, stage: Stage): Performer {
       if (next >= 0 && thread === 0) takeBaton(stage, 0);
     },
   };
+}
+
+/** All records; one at a time where some may be taken back. Gives what `run` does. */
+function runRecords(
+  { words }: Stage,
+  thread: number,
+  processor: YieldEngine,
+  hurried: YieldEngine | undefined,
+): number {
+  if (hurried === undefined) return processor.run(thread + 1, 4096);
+  const answers = words[ANSWERS + thread]!;
+  try {
+    return hurried.run(thread + 1, 1);
+  } catch (error) {
+    if (error instanceof Abandoned || hurried.stepBack() === 0) throw error;
+    // It was not executed: its steps begin anew.
+    words[ANSWERS + thread] = answers;
+    words[STEPS_BACK]!++;
+    return processor.run(thread + 1, 1);
+  }
 }
 
 function openEngine(

@@ -193,14 +193,14 @@ const SLOTS: readonly Small[] = [
 ];
 
 /** What the main thread executes by itself. */
-const SHORT = ['H_ENTER', 'H_REMOVE', 'H_READ', 'H_PROTECT', 'H_CLEAR_REF', 'H_CLEAR_MOD'];
+const SHORT = new Set(['H_ENTER', 'H_REMOVE', 'H_READ', 'H_PROTECT', 'H_CLEAR_REF', 'H_CLEAR_MOD']);
 
 /** Programs whose first thread may be the main thread. */
 const WITHOUT_WAITING: readonly Program[] = [
   ...SMALL,
   ...OTHERS.map(([name, before, calls]): Small => [`read/${name}`, before, [[read(0x28n)], calls]]),
 ]
-  .filter(([, , [first]]) => first!.every(({ name }) => SHORT.includes(name)))
+  .filter(([, , [first]]) => first!.every(({ name }) => SHORT.has(name)))
   // H_PROTECT takes no chain's lock.
   .filter(([name]) => name !== 'enter/protect, one chain')
   .map(([name, before, threads]) => ({
