@@ -1,17 +1,24 @@
 /**
  * /metrics. Everything is read where it stands when somebody asks: counters and rings in the guests' memories, which
- * costs the processors nothing. Main thread; docs/operating.md says what the figures mean.
+ * costs the processors nothing; only HTTP requests are counted for it (http-requests.ts). Main thread;
+ * docs/operating.md says what the figures mean.
  */
 import type { FastifyInstance } from 'fastify';
 import { METRICS_TYPE, openMetricsText } from '../operations/metrics-text.ts';
 import type { MetricsText, Sample } from '../operations/metrics-text.ts';
 import { VERSION } from '../operations/version.ts';
 import type { Guest, Guests, ProcessorCounters } from '../guests/types.ts';
+import type { RequestCounts } from './http-requests.ts';
 import type { Peer } from './stream-peer.ts';
 
 const MICROS = 1e-6;
 
-export function metricsRoutes(app: FastifyInstance, guests: Guests, peers: Iterable<Peer>): void {
+export function metricsRoutes(
+  app: FastifyInstance,
+  guests: Guests,
+  peers: Iterable<Peer>,
+  requests: RequestCounts,
+): void {
   app.get('/metrics', async (_request, reply) => {
     const metrics = openMetricsText();
     const all = guests.list();
@@ -22,6 +29,7 @@ export function metricsRoutes(app: FastifyInstance, guests: Guests, peers: Itera
     addContention(metrics, all);
     addRuns(metrics, all);
     addState(metrics, guests);
+    requests.addTo(metrics);
     return reply.type(METRICS_TYPE).send(metrics.text());
   });
 }

@@ -9,6 +9,7 @@
  *   http-memslots.ts  memory slots          http-host.ts    what a host does; the walk
  *   http-resize.ts  a resize                http-htab.ts    the table as a stream
  *   http-recordings.ts  recordings          http-state.ts   what outlives the daemon
+ *   http-requests.ts  counts of requests
  *   http-documents.ts  what the daemon says of itself, and its problems
  *   bodies.ts       what is wrong with a body
  */
@@ -25,6 +26,7 @@ import { htabRoutes } from './http-htab.ts';
 import { memoryRoutes } from './http-memory.ts';
 import { memslotRoutes } from './http-memslots.ts';
 import { metricsRoutes } from './http-metrics.ts';
+import { countRequests } from './http-requests.ts';
 import { recordingRoutes } from './http-recordings.ts';
 import { resizeRoutes } from './http-resize.ts';
 import { stateRoutes } from './http-state.ts';
@@ -45,6 +47,7 @@ export interface HttpOptions {
 export async function httpRoutes(app: FastifyInstance, options: HttpOptions): Promise<void> {
   const { guests, isReady = () => true, peers = [] } = options;
   const htabIdleMillis = options.htabIdleMillis ?? 1000 * HTAB_IDLE_SECONDS_MAX;
+  const requests = countRequests(app);
   answerProblems(app);
   // Fastify reads text/plain by itself, and a call is never that.
   app.removeContentTypeParser('text/plain');
@@ -58,7 +61,7 @@ export async function httpRoutes(app: FastifyInstance, options: HttpOptions): Pr
   resizeRoutes(app, guests);
   recordingRoutes(app, guests);
   stateRoutes(app, guests);
-  metricsRoutes(app, guests, peers);
+  metricsRoutes(app, guests, peers, requests);
   await app.register(async (scope) => memoryRoutes(scope, guests));
   await app.register(async (scope) => htabRoutes(scope, guests, htabIdleMillis));
 }

@@ -3,7 +3,9 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { TestContext } from 'node:test';
 import { OPERATIONS } from '../../schemas/operations.ts';
+import { ROUTES } from '../../schemas/routes.ts';
 import { STATUSES } from '../../schemas/statuses.ts';
+import { connect } from '../../src/client/connect.ts';
 import { connectRest } from '../../src/client/rest.ts';
 import { answerPlacesOf } from '../../src/guests/facts.ts';
 import { serve } from '../../src/main.ts';
@@ -37,7 +39,29 @@ function parse(text: string): Map<string, number> {
     assert.ok(Number.isFinite(Number(value)), line);
     series.set(name! + labels, Number(value));
   }
+  for (const [name, type] of types) if (type === 'histogram') checkHistogram(name, series);
   return series;
+}
+
+/** Buckets of each series: bounds ascend up to +Inf, counts never fall, and the last one is `_count`. */
+function checkHistogram(name: string, series: ReadonlyMap<string, number>): void {
+  const buckets = [...series].filter(([key]) => key.startsWith(`${name}_bucket{`));
+  const bySeries = Map.groupBy(buckets, ([key]) => key.replace(/,?le="[^"]*"/, ''));
+  for (const [key, rows] of bySeries) {
+    const bounds = rows.map(([bucket]) => /le="([^"]*)"/.exec(bucket)![1]!);
+    assert.equal(bounds.pop(), '+Inf', key);
+    const ascending = bounds.map(Number).toSorted((a, b) => a - b);
+    assert.deepEqual(bounds, ascending.map(String), key);
+    const counts = rows.map(([, count]) => count);
+    assert.deepEqual(
+      counts,
+      counts.toSorted((a, b) => a - b),
+      key,
+    );
+    const place = key.replace(`${name}_bucket`, '').replace('{}', '');
+    assert.equal(counts.at(-1), series.get(`${name}_count${place}`), key);
+    assert.ok(series.get(`${name}_sum${place}`)! >= 0, key);
+  }
 }
 
 async function scrape(url: string): Promise<Map<string, number>> {
@@ -85,6 +109,48 @@ test('a guest that is deleted takes its series along', async (context) => {
   assert.ok([...(await scrape(url)).keys()].some((name) => name.includes('gone')));
   await rest.deleteGuest('gone');
   assert.ok(![...(await scrape(url)).keys()].some((name) => name.includes('gone')));
+});
+
+const requestsOf = (series: ReadonlyMap<string, number>) =>
+  Object.fromEntries(
+    [...series]
+      .filter(([name]) => name.startsWith('hptd_http_requests_total'))
+      .map(([name, count]) => [name.slice('hptd_http_requests_total'.length), count]),
+  );
+
+test('requests are counted by pattern of the route, method and class of the status', async (context) => {
+  const { url, rest } = await openDaemon(context);
+  await rest.createGuest('g', { order: 18 });
+  await rest.createGuest('h', { order: 18 });
+  await fetch(`${url}/v1/guests/g`, { method: 'HEAD' });
+  for (const path of ['/v1/guests/g', '/v1/guests/h?x=1', '/v1/guests/nobody', '/secret-1', '/x'])
+    await (await fetch(`${url}${path}`)).text();
+  // A method that the address does not take.
+  await (await fetch(`${url}/metrics`, { method: 'POST' })).text();
+  // A stream that is refused is a request like others; one that opens is none.
+  await (await fetch(`${url}/v1/guests/g/stream`)).text();
+  await (await connect(url).rawStream('g')).close();
+  const expected = {
+    '{method="PUT",route="/v1/guests/{guest}",status="2xx"}': 2,
+    '{method="HEAD",route="/v1/guests/{guest}",status="2xx"}': 1,
+    '{method="GET",route="/v1/guests/{guest}",status="2xx"}': 2,
+    '{method="GET",route="/v1/guests/{guest}",status="4xx"}': 1,
+    '{method="GET",route="/v1/guests/{guest}/stream",status="4xx"}': 1,
+    '{method="any",route="none",status="4xx"}': 3,
+  };
+  const series = await scrape(url);
+  assert.deepEqual(requestsOf(series), expected);
+  const labels = '{method="GET",route="/v1/guests/{guest}"}';
+  const count = series.get(`hptd_http_request_duration_seconds_count${labels}`);
+  assert.equal(count, 3);
+  assert.ok(series.get(`hptd_http_request_duration_seconds_sum${labels}`)! > 0);
+  const again = requestsOf(await scrape(url));
+  assert.deepEqual(again, { ...expected, '{method="GET",route="/metrics",status="2xx"}': 1 });
+  const patterns = new Set(ROUTES.map(({ path }) => path));
+  for (const key of Object.keys(again)) {
+    const route = /route="([^"]*)"/.exec(key)![1]!;
+    assert.ok(route === 'none' || patterns.has(route), key);
+  }
 });
 
 test('each answer of each hcall has a counter of its own', async () => {
