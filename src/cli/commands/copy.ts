@@ -26,7 +26,12 @@ guest runs at its destination and stays paused at its source.
   hptd copy http://127.0.0.1:7808/g http://127.0.0.1:7809/h --delete-source
 
 A guest is GUEST (of --url), http://HOST:PORT/GUEST or unix:PATH:GUEST. A destination without GUEST keeps the name.
-Ctrl-C, or an error, before the guest runs at its destination leaves the source as it was. docs/htab.md says what is copied.
+Ctrl-C, or an error, before the guest runs at its destination leaves the source as it was.
+
+Not copied: dirty bitmaps (harvest them at the paused source before it is deleted), R that only the host knows, host page
+states (all pages are present and writable), a resize in preparation, streams, counters. A guest with memory=backed is
+refused: its bytes are in no table stream. docs/htab.md tells more.
+
 Certificates (--ca, --cert, --key) are for both daemons.
 
   --delete-source       delete the guest at its source once it runs at its destination
@@ -117,5 +122,8 @@ function told(report: CopyReport): string {
     `${paint('green', 'copied')} ${source} to ${destination}: ${grouped(validEntries)} entries, ${same}`,
     `${passes.length} passes, ${grouped(bytes)} bytes; paused for ${pausedMillis.toFixed(0)} ms`,
     `it is ${state} at its destination; at its source it is ${report.sourceDeleted ? 'deleted' : 'paused'}`,
+    report.sourceDeleted
+      ? 'dirty bitmaps were not copied: take every page as dirty'
+      : 'dirty bitmaps were not copied: harvest them at the source before you delete it',
   ].join('\n');
 }
