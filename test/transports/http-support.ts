@@ -40,7 +40,7 @@ export function fakeGuests(): FakeGuests {
     list: () => [...byName.values()],
     processors: () => [{ index: 0, alive: true, streams: 0, deaths: 0 }],
     async remove(name) {
-      byName.delete(name);
+      if (!byName.delete(name)) throw problem('guest-not-found', `there is no guest "${name}"`);
     },
     async close() {},
   };
