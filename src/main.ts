@@ -77,9 +77,13 @@ export async function serve(given: z.input<typeof serveOptions>): Promise<Daemon
   const closeAll = async (): Promise<void> => {
     access?.close();
     const closed = opened?.close();
-    await guests.close();
-    await app.close();
-    await connections.endWith(closed);
+    try {
+      await guests.close();
+    } finally {
+      // Also when not everything could be kept.
+      await app.close();
+      await connections.endWith(closed);
+    }
   };
   const close = (): Promise<void> => (closing ??= closeAll());
   const doors = await openDoors({

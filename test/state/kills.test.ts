@@ -106,6 +106,49 @@ async function snapshotOn(
   }
 }
 
+/** Looks at a guest, which is as it was found after a kill or made now, and begins to work on it. */
+async function liveOn(
+  { rest, url }: Life,
+  guest: string,
+  guests: readonly string[],
+  promised: Map<string, number>,
+  seen: number[],
+  onSnapshot: () => void,
+): Promise<Promise<void>[]> {
+  const kept = promised.get(guest);
+  // One that was full was deleted, and begins anew.
+  if (!guests.includes(guest)) {
+    assert.equal(kept, undefined, `${guest} was answered, and is gone`);
+    await rest.createGuest(guest, { order: 20, ramBytes: 2 ** 26 });
+    promised.set(guest, 0);
+  }
+  const first = await countOf(rest, guest);
+  assert.ok(first >= (kept ?? 0), `${guest} has ${first} entries of ${kept} that were kept`);
+  seen.push(first);
+  if (first + 512 > 8 * GROUPS) {
+    promised.delete(guest);
+    await rest.deleteGuest(guest);
+    return [];
+  }
+  const streams = await Promise.all(
+    [0, 1].map(() => connectStream(streamUrl(url, guest), { role: 'guest' })),
+  );
+  // What a former life left half a frame of is entered again, and refused.
+  let acknowledged = first - (first % FRAME_RECORDS);
+  return [
+    enterOn(streams, acknowledged, (entries) => (acknowledged = entries)),
+    snapshotOn(
+      rest,
+      guest,
+      () => Math.max(acknowledged, first),
+      (entries) => {
+        promised.set(guest, Math.max(entries, promised.get(guest) ?? 0));
+        onSnapshot();
+      },
+    ),
+  ];
+}
+
 test('after each kill every guest is whole, and no older than promised', {
   timeout: 60 * 60_000,
 }, async (context) => {
@@ -121,7 +164,7 @@ test('after each kill every guest is whole, and no older than promised', {
   const seen: number[] = [];
   let life = await begin(context, directory);
   for (let kill = 0; kill < kills; kill++) {
-    const { child, rest, url } = life;
+    const { child, rest } = life;
     const guests = (await rest.listGuests()).map(({ name }) => String(name));
     const work: Promise<unknown>[] = [];
     let [answered, killed] = [0, false];
@@ -129,40 +172,12 @@ test('after each kill every guest is whole, and no older than promised', {
     const untilKilled = (error: unknown): void => {
       if (!killed) throw error;
     };
-    for (const guest of GUESTS) {
-      const kept = promised.get(guest);
-      // A table that is full begins anew, as does one whose creation was not answered.
-      if (!guests.includes(guest)) {
-        assert.equal(kept, undefined, `${guest} was answered, and is gone`);
-        await rest.createGuest(guest, { order: 20, ramBytes: 2 ** 26 });
-        promised.set(guest, 0);
-      }
-      const first = await countOf(rest, guest);
-      assert.ok(first >= (kept ?? 0), `${guest} has ${first} entries of ${kept} that were kept`);
-      seen.push(first);
-      if (first + 512 > 8 * GROUPS) {
-        promised.delete(guest);
-        await rest.deleteGuest(guest);
-        continue;
-      }
-      const streams = await Promise.all(
-        [0, 1].map(() => connectStream(streamUrl(url, guest), { role: 'guest' })),
-      );
-      // What a former life left half a frame of is entered again, and refused.
-      let acknowledged = first - (first % FRAME_RECORDS);
+    for (const guest of GUESTS)
       work.push(
-        enterOn(streams, acknowledged, (entries) => (acknowledged = entries)).catch(untilKilled),
-        snapshotOn(
-          rest,
-          guest,
-          () => Math.max(acknowledged, first),
-          (entries) => {
-            promised.set(guest, Math.max(entries, promised.get(guest) ?? 0));
-            answered++;
-          },
-        ).catch(untilKilled),
+        ...(await liveOn(life, guest, guests, promised, seen, () => answered++)).map((one) =>
+          one.catch(untilKilled),
+        ),
       );
-    }
     const snapshots = Math.floor(random() * (LIFE_SNAPSHOTS_MAX + 1));
     const moment = random() * END_MILLIS_MAX;
     const late = Date.now() + LIFE_MILLIS_MAX;
