@@ -122,3 +122,10 @@ export const STATE_RETRY_MILLIS = 5_000;
 export const STATE_SHUTDOWN_MILLIS = 45_000;
 /** Seconds between images at the most: a day. */
 export const SNAPSHOT_SECONDS_MAX = 86_400;
+
+/** What a journal gathers for a disk that does not follow, then frames wait with their streams: some groups of a busy guest. */
+export const JOURNAL_BACKLOG_BYTES_MAX = 16 * 1024 * 1024;
+/** A journal behind the newest snapshot beyond which the next is taken: some seconds of a restart. */
+export const JOURNAL_BYTES_MAX = 256 * 1024 * 1024;
+/** Between tries to write to a disk that refuses: what an operator who makes room has to wait. */
+export const JOURNAL_RETRY_MILLIS = 1000;

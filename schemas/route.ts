@@ -125,6 +125,7 @@ export const running: readonly ProblemCode[] = [
   'guest-state',
   'processor-busy',
   'shutting-down',
+  'state-unwritable',
 ];
 export const looking: readonly ProblemCode[] = [...running, 'no-table', 'table-changed'];
 /** Whatever takes a JSON body. */

@@ -27,6 +27,6 @@ export const STATE: readonly Route[] = [
     tag: 'state',
     summary: 'take a snapshot of a guest',
     answers: { 201: { meaning: 'it is on the disk', content: 'Snapshot' } },
-    problems: [...running, ...unread, 'state-off', 'state-unwritable'],
+    problems: [...running, ...unread, 'state-off'],
   },
 ];

@@ -93,7 +93,7 @@ const GUESTS: readonly Route[] = [
     tag: 'guests',
     summary: 'delete a guest and its table',
     answers: done('it is gone'),
-    problems: [...running, ...unread, 'state-unwritable'],
+    problems: [...running, ...unread],
   },
   {
     method: 'GET',

@@ -13,8 +13,13 @@ export interface Server {
   readonly process: ChildProcess;
 }
 
-export async function startServer(kind: 'hptd' | 'echo', processors: number): Promise<Server> {
-  const child = fork(SERVER, [kind, `${processors}`], {
+/** `options`: of the daemon, beside those that all have. */
+export async function startServer(
+  kind: 'hptd' | 'echo',
+  processors: number,
+  options: Record<string, unknown> = {},
+): Promise<Server> {
+  const child = fork(SERVER, [kind, `${processors}`, JSON.stringify(options)], {
     stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
   });
   try {

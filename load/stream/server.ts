@@ -13,9 +13,10 @@ import type { FromServer, ToServer } from './messages.ts';
 
 const LISTEN = { host: '127.0.0.1', port: 0 };
 
-async function serveHptd(processors: number): Promise<string> {
+async function serveHptd(processors: number, options: string): Promise<string> {
   const listen = `${LISTEN.host}:${LISTEN.port}`;
-  return (await serve(serveOptions.parse({ listen, processors, logLevel: 'warn' }))).url;
+  const given = { listen, processors, logLevel: 'warn', ...JSON.parse(options) };
+  return (await serve(serveOptions.parse(given))).url;
 }
 
 /** With a daemon's hello, so that the same client talks to both. */
@@ -65,8 +66,8 @@ process.on('message', (message: ToServer) => {
 // Whoever measured is gone.
 process.on('disconnect', () => process.exit(1));
 
-const [kind, processors = '1'] = process.argv.slice(2);
+const [kind, processors = '1', options = '{}'] = process.argv.slice(2);
 tell({
   kind: 'ready',
-  url: kind === 'hptd' ? await serveHptd(Number(processors)) : await serveEcho(),
+  url: kind === 'hptd' ? await serveHptd(Number(processors), options) : await serveEcho(),
 });

@@ -6,8 +6,10 @@
  * While it ends, what was submitted is still executed and answered; in a paused guest it is dropped, and nothing of it
  * happened. Nothing here looks into a frame.
  */
+import type { Journal, JournaledStream, StreamJournal } from './journal/journal.ts';
 import type { RecordedStream, StreamTap } from './recording/recorded-guest.ts';
-import type { GuestStream, RingFill, StreamEnd, StreamListener } from './types.ts';
+import type { GuestStream, RingFill, Role, StreamEnd, StreamListener } from './types.ts';
+import { CREDIT_BYTES, FRAME_OVERHEAD_BYTES } from '../../schemas/limits.ts';
 import type { MemoryMap } from '../rings/engine.ts';
 import type { Pool, Processor } from '../processors/pool.ts';
 import {
@@ -20,6 +22,7 @@ import {
 } from '../processors/pool.ts';
 import {
   bytesWaiting,
+  completionTail,
   dropCompletions,
   openCompletionRing,
   showItems,
@@ -46,6 +49,9 @@ export interface StreamSite {
   readonly guest: number;
   readonly slot: number;
   readonly memory: StreamMemory;
+  readonly role: Role;
+  /** Of the guest, if it keeps one: answers go out when they are in it. */
+  readonly journal: Journal | undefined;
   /** The slot may be used again. */
   readonly onReleased: () => void;
 }
@@ -64,6 +70,7 @@ export interface OwnedStream extends GuestStream, RecordedStream {
 interface State {
   readonly site: StreamSite;
   readonly number: number;
+  readonly submission: SubmissionRing;
   readonly listener: StreamListener;
   readonly completion: CompletionRing;
   /** Takes frames. */
@@ -72,6 +79,8 @@ interface State {
   silent: boolean;
   /** The listener wants no answers now. */
   paused: boolean;
+  /** The processor was asked to let go. */
+  detaching: boolean;
   /** The processor let go: what the ring holds is all there will be. */
   detached: boolean;
   released: boolean;
@@ -79,34 +88,40 @@ interface State {
   /** A recording's ear, and how far it has heard. */
   tap: StreamTap | undefined;
   tapAt: number;
+  journal: StreamJournal | undefined;
+  journalAt: number;
+  /** Frames that the journal has no room for. */
+  readonly waiting: Uint8Array[];
+  waitingBytes: number;
+  /** Nothing that is left is waited for. */
+  hurried: boolean;
   readonly done: PromiseWithResolvers<void>;
 }
 
 export function openGuestStream(site: StreamSite, listener: StreamListener): OwnedStream {
   const number = streamNumber(site.guest, site.slot);
-  const submission = openSubmissionRing(site.memory);
   const state = newState(site, number, listener);
+  const { submission } = state;
+  state.journal = site.journal?.openStream(site.role, journaledStream(state));
   attachStream(site.pool, site.processor, number, site.guest, site.slot, () => {
     deliver(state);
     return !state.paused && bytesInFlight(submission) > 0;
   });
   return {
-    ...recordedStream(state, submission),
+    ...recordedStream(state),
     processor: site.processor.index,
     submit(frame) {
       if (!state.open) return 'ended';
-      if (!putFrame(submission, frame)) return 'over-credit';
-      ringProcessor(site.pool, site.processor, number);
-      noteFrame(frame.byteLength);
-      state.tap?.onFrame(frame);
-      return 'accepted';
+      if (state.journal?.hasRoom() === false || state.waiting.length > 0)
+        return submitLater(state, frame);
+      return submitNow(state, frame) ? 'accepted' : 'over-credit';
     },
     refuse(reason) {
       state.end ??= { kind: 'malformed', reason };
       beginEnd(state);
     },
     fill: () => ({
-      submittedBytes: bytesInFlight(submission),
+      submittedBytes: bytesInFlight(submission) + state.waitingBytes,
       answerBytes: bytesWaiting(state.completion),
     }),
     wake() {
@@ -129,6 +144,8 @@ export function openGuestStream(site: StreamSite, listener: StreamListener): Own
     cutOff(end) {
       deliver(state);
       sayEnd(state, end);
+      state.hurried = true;
+      state.waiting.length = 0;
       beginEnd(state);
       hurryDetach(site.processor, number);
       deliver(state);
@@ -141,28 +158,76 @@ function newState(site: StreamSite, number: number, listener: StreamListener): S
     site,
     number,
     listener,
+    submission: openSubmissionRing(site.memory),
     completion: openCompletionRing(site.memory),
     open: true,
     silent: false,
     paused: false,
+    detaching: false,
     detached: false,
     released: false,
     end: undefined,
     tap: undefined,
     tapAt: 0,
+    journal: undefined,
+    journalAt: 0,
+    waiting: [],
+    waitingBytes: 0,
+    hurried: false,
     done: Promise.withResolvers(),
   };
 }
 
+/** False: the credits do not allow it. */
+function submitNow(state: State, frame: Uint8Array): boolean {
+  const { site, number, submission } = state;
+  if (!putFrame(submission, frame)) return false;
+  ringProcessor(site.pool, site.processor, number);
+  noteFrame(frame.byteLength);
+  state.journal?.noteFrame(frame);
+  state.tap?.onFrame(frame);
+  return true;
+}
+
+/** The frame waits, within the stream's credits, until the journal has room. */
+function submitLater(state: State, frame: Uint8Array): 'accepted' | 'over-credit' {
+  const cost = frame.byteLength + FRAME_OVERHEAD_BYTES;
+  if (bytesInFlight(state.submission) + state.waitingBytes + cost > CREDIT_BYTES)
+    return 'over-credit';
+  state.waiting.push(Uint8Array.from(frame));
+  state.waitingBytes += cost;
+  return 'accepted';
+}
+
+function submitWaiting(state: State): void {
+  while (state.waiting.length > 0 && state.journal!.hasRoom()) {
+    const frame = state.waiting.shift()!;
+    state.waitingBytes -= frame.byteLength + FRAME_OVERHEAD_BYTES;
+    submitNow(state, frame);
+  }
+  if (!state.open && state.waiting.length === 0) detach(state);
+}
+
+/** What the journal may do with it. */
+function journaledStream(state: State): JournaledStream {
+  return {
+    deliver: () => deliver(state),
+    goOn: () => submitWaiting(state),
+    show: () => show(state),
+    answeredTo: () => completionTail(state.completion),
+    unexecuted: () => unexecutedFrames(state.submission),
+  };
+}
+
 /** What a recording may do with it. */
-function recordedStream(state: State, submission: SubmissionRing): RecordedStream {
+function recordedStream(state: State): RecordedStream {
   return {
     tap(tap) {
       state.tap = tap;
       state.tapAt = state.completion.head;
     },
     show: () => show(state),
-    unexecuted: () => unexecutedFrames(submission),
+    unexecuted: () => unexecutedFrames(state.submission),
   };
 }
 
@@ -170,22 +235,28 @@ function recordedStream(state: State, submission: SubmissionRing): RecordedStrea
 function deliver(state: State): void {
   if (state.released) return;
   show(state);
+  const limit = state.journal?.durableTo;
   while (!state.paused && !state.silent) {
-    const taken = takeCompletions(state.completion);
+    const taken = takeCompletions(state.completion, limit);
     if (taken === undefined) break;
     if (taken instanceof Uint8Array) {
       noteFrame(taken.byteLength);
       state.paused = !state.listener.onAnswers(taken);
     } else refused(state, taken);
   }
-  if (state.silent) dropCompletions(state.completion);
+  if (state.silent) dropCompletions(state.completion, limit);
   roomMade(state.site.processor);
-  if (state.detached && (state.silent || !state.paused)) release(state);
+  const isEmpty = state.hurried || bytesWaiting(state.completion) === 0;
+  if (state.detached && (state.silent || !state.paused) && isEmpty) release(state);
 }
 
 /** ORDER: before anything is taken, because what was taken is soon overwritten. */
 function show(state: State): void {
-  const { tap, completion } = state;
+  const { tap, journal, completion } = state;
+  if (journal !== undefined)
+    state.journalAt = showItems(completion.memory, state.journalAt, (stamp, answers, end) =>
+      journal.noteItem(stamp, answers, end),
+    );
   if (tap === undefined) return;
   state.tapAt = showItems(completion.memory, state.tapAt, (stamp, answers) =>
     tap.onItem(stamp, answers),
@@ -218,6 +289,12 @@ function sayEnd(state: State, end: StreamEnd): void {
 function beginEnd(state: State): void {
   if (!state.open) return;
   state.open = false;
+  if (state.waiting.length === 0) detach(state);
+}
+
+function detach(state: State): void {
+  if (state.detaching) return;
+  state.detaching = true;
   const { pool, processor } = state.site;
   void detachStream(pool, processor, state.number).then(() => {
     state.detached = true;
@@ -228,6 +305,7 @@ function beginEnd(state: State): void {
 function release(state: State): void {
   if (state.released) return;
   state.released = true;
+  state.journal?.close();
   const { pool, processor, onReleased } = state.site;
   releaseStream(pool, processor, state.number);
   onReleased();

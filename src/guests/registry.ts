@@ -19,12 +19,15 @@ import type { Engine } from '../rings/engine.ts';
 import { ImageWriteError } from '../state/images.ts';
 import type { Damage } from '../state/load.ts';
 import { nextEpoch } from '../state/pieces.ts';
+import type { JournalEnd } from '../state/journal/read-journal.ts';
 import type { State } from '../state/state.ts';
 import { releaseDeadMemory } from '../rings/release.ts';
 import { answerPlacesOf } from './facts.ts';
 import type { AnswerPlaces } from './facts.ts';
 import { openGuest } from './guest.ts';
 import type { OwnedGuest } from './guest.ts';
+import type { Journal } from './journal/journal.ts';
+import { BIRTH, followJournal, keepJournal } from './journal/keep.ts';
 import { layOut } from './layout.ts';
 import type { RecordingBudget } from './recording/recordings.ts';
 import type { Guest, Guests, GuestsState } from './types.ts';
@@ -51,6 +54,7 @@ export interface GuestsOptions extends GuestBounds {
 }
 
 interface Registry {
+  readonly log: Logger;
   readonly state: State | undefined;
   readonly module: WebAssembly.Module;
   readonly pool: Pool;
@@ -82,6 +86,7 @@ export function guestsOn(
   const { state } = bounds;
   const byName = new Map<string, OwnedGuest>();
   const registry: Registry = {
+    log,
     state,
     module,
     pool,
@@ -98,19 +103,7 @@ export function guestsOn(
     closing: undefined,
     answerPlaces: undefined,
   };
-  pool.onSuccession = ({ index }, error) => {
-    log.error({ err: error, processor: index }, 'a processor died: its successor goes on');
-    for (const guest of byName.values()) guest.recordings.noteDeath(index);
-  };
-  pool.onDeath = (processor, error) => {
-    log.fatal(
-      { err: error, processor: processor.index },
-      'a processor dies again and again: its guests fail',
-    );
-    for (const guest of byName.values()) {
-      if (guest.isOn(processor)) guest.fail(`processor ${processor.index} died: ${error.message}`);
-    }
-  };
+  hearDeaths(registry);
   for (const name of state?.names ?? []) restore(registry, name);
   const watch = setInterval(() => reportStuck(registry, log), STUCK_LOOK_MILLIS).unref();
   return {
@@ -130,6 +123,25 @@ export function guestsOn(
       clearInterval(watch);
       return (registry.closing ??= close(registry));
     },
+  };
+}
+
+function hearDeaths({ pool, byName, log }: Registry): void {
+  pool.onSuccession = (processor, error) => {
+    log.error(
+      { err: error, processor: processor.index },
+      'a processor died: its successor goes on',
+    );
+    for (const guest of byName.values()) guest.noteDeath(processor);
+  };
+  pool.onDeath = (processor, error) => {
+    log.fatal(
+      { err: error, processor: processor.index },
+      'a processor dies again and again: its guests fail',
+    );
+    for (const guest of byName.values()) {
+      if (guest.isOn(processor)) guest.fail(`processor ${processor.index} died: ${error.message}`);
+    }
   };
 }
 
@@ -173,7 +185,7 @@ async function create(registry: Registry, name: string, config: GuestConfig): Pr
     forget(registry, guest);
     throw notKept(error);
   });
-  guest.begin(config.state);
+  guest.begin(config.state, journalOf(registry, guest, BIRTH));
   return guest;
 }
 
@@ -221,10 +233,23 @@ function restore(registry: Registry, name: string): void {
   const engine = openEngine(registry.module, memory);
   const loaded = registry.state!.load(name, memory, engine.map);
   if ('reason' in loaded) return;
+  const { state, log } = registry;
+  const recovered = followJournal(state!, log, name, loaded, engine, memory);
+  if (recovered === undefined) return;
   engine.calls.wakeGuest();
   const guest = register(registry, name, loaded.config, loaded.createdAt, memory, engine);
-  registry.state!.adopt(guest.kept, loaded);
-  guest.begin(loaded.facts.state);
+  state!.adopt(guest.kept, loaded, recovered.sizes.size === 0 ? undefined : recovered);
+  guest.begin(loaded.facts.state, journalOf(registry, guest, recovered));
+}
+
+/** Undefined: none is asked for. */
+function journalOf(
+  { state, log }: Registry,
+  { name, createdAt, kept: { memory, map } }: OwnedGuest,
+  end: JournalEnd,
+): Journal | undefined {
+  if (state?.durability !== 'journal') return undefined;
+  return keepJournal(state, log, name, createdAt, memory, map, end);
 }
 
 /** What whoever asks for such a guest is told. */

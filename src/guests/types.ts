@@ -7,6 +7,7 @@ import type { StatusName } from '../../schemas/statuses.ts';
 import type { GuestConfig } from '../../schemas/guests.ts';
 import type { ProblemError } from '../../schemas/problems.ts';
 import type { State } from '../state/state.ts';
+import type { JournalFacts } from './journal/journal.ts';
 import type { Recordings } from './recording/recordings.ts';
 
 export type Role = 'guest' | 'host';
@@ -113,6 +114,8 @@ export interface Guest {
   answers(): AnswerCount[];
   runs(): RunTotals;
   ringFill(): RingFill;
+  /** Undefined: it keeps none. */
+  journal(): JournalFacts | undefined;
   readonly recordings: Recordings;
   openStream(role: Role, listener: StreamListener): GuestStream;
   /** Throws the problem with which `openStream` would refuse now. */

@@ -117,7 +117,7 @@ export const serveOptions = z.strictObject({
   journal: z.enum(DURABILITIES).default('snapshot').meta({
     value: 'MODE',
     description:
-      'what of the guests in stateDir survives when the daemon is killed: none: what was there when it started, and guests created since as they were then; snapshot: all but the last snapshotSeconds. When it is told to end, all is kept',
+      'what of the guests in stateDir survives when the daemon is killed: none: what was there when it started, and guests created since as they were then; snapshot: all but the last snapshotSeconds; journal: all that was answered, since no answer goes out before it is on the disk. When it is told to end, all is kept',
   }),
   snapshotSeconds: limit(1, SNAPSHOT_SECONDS_MAX, 60).meta({
     value: 'SECONDS',

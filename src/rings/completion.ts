@@ -37,10 +37,16 @@ export function openCompletionRing(memory: StreamMemory): CompletionRing {
   return { memory, head: 0, slab: NO_SLAB, slabAt: 0 };
 }
 
-/** Answer records that wait in the ring, some or all; or the fault that ends them; undefined: nothing waits. */
-export function takeCompletions(ring: CompletionRing): Uint8Array<ArrayBuffer> | Fault | undefined {
-  const { completionWords: words, block, at } = ring.memory;
-  const tail = Atomics.load(block, at.completionTail);
+/**
+ * Answer records that wait in the ring, some or all; or the fault that ends them; undefined: nothing waits. `limit`: where
+ * an item ends, up to which they may be taken.
+ */
+export function takeCompletions(
+  ring: CompletionRing,
+  limit?: number,
+): Uint8Array<ArrayBuffer> | Fault | undefined {
+  const { completionWords: words, at } = ring.memory;
+  const tail = limit ?? completionTail(ring);
   if (tail === ring.head) return undefined;
   let bytes = 0;
   let end = ring.head;
@@ -68,7 +74,7 @@ export function takeCompletions(ring: CompletionRing): Uint8Array<ArrayBuffer> |
 export function showItems(
   { completion, completionWords: words, block, at }: StreamMemory,
   from: number,
-  onItem: (stamp: number, answers: Uint8Array) => void,
+  onItem: (stamp: number, answers: Uint8Array, end: number) => void,
 ): number {
   const tail = Atomics.load(block, at.completionTail);
   let item = from;
@@ -83,21 +89,26 @@ export function showItems(
     const first = place + HEADER_BYTES;
     // A fault answers no record; its stamp has its place in the order all the same.
     const answers = (kind & KINDS) === at.fault ? 0 : length;
-    if ((kind & at.stamped) !== 0)
-      onItem(kind >>> at.stampShift, completion.subarray(first, first + answers));
     item = (item + HEADER_BYTES + length) | 0;
+    if ((kind & at.stamped) !== 0)
+      onItem(kind >>> at.stampShift, completion.subarray(first, first + answers), item);
   }
   return item;
 }
 
 /** Bytes that wait in the ring, headers of items and what is skipped included. */
-export function bytesWaiting({ memory: { block, at }, head }: CompletionRing): number {
-  return (Atomics.load(block, at.completionTail) - head) >>> 0;
+export function bytesWaiting(ring: CompletionRing): number {
+  return (completionTail(ring) - ring.head) >>> 0;
 }
 
-/** Throws away what waits in the ring, for a stream that nobody listens to. */
-export function dropCompletions(ring: CompletionRing): void {
-  giveBack(ring, Atomics.load(ring.memory.block, ring.memory.at.completionTail));
+/** Throws away what waits in the ring, for a stream that nobody listens to. `limit`: as for takeCompletions. */
+export function dropCompletions(ring: CompletionRing, limit?: number): void {
+  giveBack(ring, limit ?? completionTail(ring));
+}
+
+/** Behind the last item that is published. */
+export function completionTail({ memory: { block, at } }: CompletionRing): number {
+  return Atomics.load(block, at.completionTail);
 }
 
 function copyOut(ring: CompletionRing, end: number, bytes: number): Uint8Array<ArrayBuffer> {

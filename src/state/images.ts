@@ -95,7 +95,8 @@ export interface ImageSubject {
 
 export interface ImageFiles {
   readonly temporaryPath: string;
-  readonly path: string;
+  /** Resolves with its name when it may have one: after the moment of the snapshot. */
+  readonly path: () => Promise<string>;
   /** Not needed any more once this image is there. */
   readonly older: readonly string[];
 }
@@ -130,7 +131,8 @@ export async function takeImage(
       const passes = subject.hold === undefined || moves === MOVES_MAX ? 0 : PASSES_MAX;
       const copied = await copyInPasses(thread, image, subject, passes);
       if (copied !== 'moved') {
-        const { path, older } = files;
+        const { older } = files;
+        const path = await files.path();
         const bytes = await thread.ask({ kind: 'finish', image, facts: copied.facts, path, older });
         return { ...copied, bytes };
       }

@@ -10,12 +10,9 @@ import type { Logger } from 'pino';
 import type { Durability } from '../../schemas/durabilities.ts';
 import { STATE_LOOK_MILLIS, STATE_RETRY_MILLIS } from '../../schemas/limits.ts';
 import type { MemoryMap } from '../rings/engine.ts';
-import { VERSION } from '../operations/version.ts';
 import {
   guestDirectory,
   guestsIn,
-  imageFile,
-  imagesIn,
   makeDirectory,
   makeGuestDirectory,
   removeGuestDirectory,
@@ -24,32 +21,19 @@ import {
 import type { WrittenImage } from './directory.ts';
 import { loadNewest } from './load.ts';
 import type { Damage, LoadedGuest } from './load.ts';
-import { ImageWriteError, openImageThread, takeImage } from './images.ts';
+import { ImageWriteError, openImageThread } from './images.ts';
 import type { ImageThread, TakenImage } from './images.ts';
-import type { ImageFacts, ImageHeader } from './image-format.ts';
+import { FIRST, takeFirst, takeNext } from './kept-guest.ts';
+import type { KeptGuest } from './kept-guest.ts';
 import { lockDirectory, StateTakenError, StateUnusableError } from './lock.ts';
 import type { StateLock } from './lock.ts';
 
 export interface StateOptions {
   readonly directory: string;
-  /** none: images when the daemon ends only; snapshot: every so many seconds, too. */
+  /** none: images when the daemon ends only; snapshot: every so many seconds, too; journal: when the journal wants one. */
   readonly durability: Durability;
   readonly snapshotSeconds: number;
   readonly log: Logger;
-}
-
-/** A guest, as whoever has it shows it to its keeper. */
-export interface KeptGuest {
-  readonly name: string;
-  readonly memory: WebAssembly.Memory;
-  readonly map: MemoryMap;
-  readonly header: Omit<ImageHeader, 'guest' | 'writtenBy'>;
-  /** How it is now; undefined: it failed, and what it holds is not worth keeping. */
-  facts(): ImageFacts | undefined;
-  /** Grows with every record that was executed. */
-  records(): number;
-  /** Runs `work` while nothing of it is executed. */
-  hold<T>(work: () => Promise<T>): Promise<T>;
 }
 
 export interface Snapshot extends TakenImage {
@@ -59,7 +43,7 @@ export interface Snapshot extends TakenImage {
 }
 
 export interface StateStatus {
-  /** Guests whose last image could not be written, with what kept it from that. */
+  /** Guests whose last image or whose journal cannot be written, with what keeps it from that. */
   readonly failing: ReadonlyMap<string, string>;
   readonly damaged: readonly Damage[];
   readonly snapshots: number;
@@ -78,8 +62,12 @@ export interface State {
   readonly names: readonly string[];
   /** Reads the newest image of a guest into a fresh memory. Damage: it cannot be had, and nothing of it is to be used. */
   load(name: string, memory: WebAssembly.Memory, map: MemoryMap): LoadedGuest | Damage;
-  /** Keeps a guest that was loaded. */
-  adopt(guest: KeptGuest, loaded: LoadedGuest): void;
+  /** Keeps a guest that was loaded. `recovered`: its journal has brought it further, and its segments go before this one. */
+  adopt(guest: KeptGuest, loaded: LoadedGuest, recovered?: { readonly segment: number }): void;
+  /** A guest whose image was loaded cannot be started after all. */
+  refuse(damage: Damage): void;
+  /** Where a guest's files are. */
+  guestDirectory(name: string): string;
   /** Keeps a guest that was made and does not run yet. Throws ImageWriteError, and then it is not kept. */
   create(guest: KeptGuest): Promise<void>;
   /** Why a guest of this name cannot be started. */
@@ -105,6 +93,8 @@ interface Kept {
   newest: { takenAtMillis: number; bytes: number; heldMillis: number };
   /** When the last image was begun, well or not. */
   begunAt: number;
+  /** One that is due waits for its turn, or is being taken. */
+  isBegun: boolean;
 }
 
 interface Keeping {
@@ -146,7 +136,9 @@ export function openState(options: StateOptions): State {
     durability,
     names,
     load: (name, memory, map) => load(keeping, name, memory, map),
-    adopt: (guest, loaded) => keep(keeping, guest, loaded.number, loaded.newest),
+    adopt: (guest, loaded, recovered) => adopt(keeping, guest, loaded, recovered),
+    refuse: (one) => refuse(keeping, one),
+    guestDirectory: (name) => guestDirectory(directory, name),
     create: (guest) => create(keeping, guest),
     damage: (name) => keeping.damaged.get(name),
     remove: (name) => remove(keeping, name),
@@ -178,21 +170,39 @@ function openDirectory(directory: string): { lock: StateLock; names: string[] } 
 function ignore(): void {}
 
 function load(
-  { options, damaged }: Keeping,
+  keeping: Keeping,
   name: string,
   memory: WebAssembly.Memory,
   map: MemoryMap,
 ): LoadedGuest | Damage {
-  const loaded = loadNewest(guestDirectory(options.directory, name), name, memory, map);
-  if ('reason' in loaded) {
-    damaged.set(name, loaded);
-    options.log.error(loaded, `guest ${name} is not started: ${loaded.reason}; ${loaded.advice}`);
-  }
+  const path = guestDirectory(keeping.options.directory, name);
+  const loaded = loadNewest(path, name, memory, map);
+  if ('reason' in loaded) refuse(keeping, loaded);
   return loaded;
 }
 
-function keep({ kept }: Keeping, guest: KeptGuest, number: number, newest: Kept['newest']): void {
-  kept.set(guest.name, { guest, number, newest, seen: sightOf(guest), begunAt: Date.now() });
+function refuse({ options, damaged }: Keeping, damage: Damage): void {
+  const { guest, reason, advice } = damage;
+  damaged.set(guest, damage);
+  options.log.error(damage, `guest ${guest} is not started: ${reason}; ${advice}`);
+}
+
+function adopt(
+  keeping: Keeping,
+  guest: KeptGuest,
+  { number, newest }: LoadedGuest,
+  recovered: { readonly segment: number } | undefined,
+): void {
+  // An image's number is its segment's: no segment is to follow an image that does not belong to it.
+  const one = keep(keeping, guest, Math.max(number, (recovered?.segment ?? 0) - 1), newest);
+  if (recovered !== undefined) one.seen = 'its journal is ahead of its image';
+}
+
+function keep({ kept }: Keeping, guest: KeptGuest, number: number, newest: Kept['newest']): Kept {
+  const seen = sightOf(guest);
+  const one = { guest, number, newest, seen, begunAt: Date.now(), isBegun: false };
+  kept.set(guest.name, one);
+  return one;
 }
 
 /** Differs when an image would. */
@@ -204,9 +214,8 @@ async function create(keeping: Keeping, guest: KeptGuest): Promise<void> {
   const { options, births } = keeping;
   try {
     await makeGuestDirectory(options.directory, guest.name, async (path) => {
-      const files = { ...imageFile(path, 1), older: [] };
-      const taken = await takeImage(births, subjectOf(guest, undefined), files);
-      keep(keeping, guest, 1, newestOf(taken));
+      const taken = await takeFirst(births, guest, path);
+      keep(keeping, guest, FIRST, newestOf(taken));
     });
     keeping.snapshots++;
   } catch (error) {
@@ -220,16 +229,6 @@ async function create(keeping: Keeping, guest: KeptGuest): Promise<void> {
 function asWriteError(error: unknown): unknown {
   const { code, message, syscall } = error as NodeJS.ErrnoException;
   return code !== undefined && syscall !== undefined ? new ImageWriteError(code, message) : error;
-}
-
-function subjectOf(guest: KeptGuest, hold: KeptGuest['hold'] | undefined) {
-  const { memory, map, name, header } = guest;
-  const facts = (): ImageFacts => {
-    const found = guest.facts();
-    if (found === undefined) throw new Error(`guest ${name} failed while its image was taken`);
-    return found;
-  };
-  return { memory, map, header: { ...header, guest: name, writtenBy: VERSION }, hold, facts };
 }
 
 function newestOf({ facts, bytes, heldMillis }: TakenImage): Kept['newest'] {
@@ -261,10 +260,15 @@ function look(keeping: Keeping): void {
       since >= options.snapshotSeconds * 1000 &&
       sightOf(one.guest) !== one.seen;
     const again = failing.has(one.guest.name) && since >= STATE_RETRY_MILLIS;
-    if (!isDue && !again) continue;
-    // Whoever is late in the turn is not begun twice.
-    one.begunAt = Date.now();
-    void inTurn(keeping, () => snapshot(keeping, one, 'running')).catch(() => {});
+    const wants = one.guest.journal()?.wantsImage();
+    const soon = wants === 'answers wait' || (wants !== undefined && since >= STATE_RETRY_MILLIS);
+    if (one.isBegun || !(isDue || again || soon)) continue;
+    one.isBegun = true;
+    void inTurn(keeping, () => snapshot(keeping, one, 'running'))
+      .catch(() => {})
+      .finally(() => {
+        one.isBegun = false;
+      });
   }
 }
 
@@ -285,21 +289,12 @@ async function snapshot(keeping: Keeping, one: Kept, guestIs: 'running' | 'still
   const { guest } = one;
   if (kept.get(guest.name) !== one) throw new Error(`guest ${guest.name} is not kept any more`);
   const path = guestDirectory(options.directory, guest.name);
-  const file = imageFile(path, one.number + 1);
   one.begunAt = Date.now();
   let seen = one.seen;
   try {
-    const older = imagesIn(path).images.slice(1);
-    const subject = subjectOf(guest, guestIs === 'still' ? undefined : (work) => guest.hold(work));
-    const facts = (): ImageFacts => {
+    const { file, ...taken } = await takeNext(thread, guest, path, one.number + 1, guestIs, () => {
       seen = sightOf(guest);
-      return subject.facts();
-    };
-    const taken = await takeImage(
-      thread,
-      { ...subject, facts },
-      { ...file, older: older.map((image) => image.path) },
-    );
+    });
     Object.assign(one, { number: file.number, seen, newest: newestOf(taken) });
     keeping.snapshots++;
     if (keeping.failing.delete(guest.name))
@@ -326,7 +321,12 @@ function noteFailure(keeping: Keeping, guest: string, error: ImageWriteError): v
 
 function statusOf({ failing, damaged, snapshots, failures, kept }: Keeping): StateStatus {
   const newest = new Map([...kept].map(([name, one]) => [name, one.newest]));
-  return { failing, damaged: [...damaged.values()], snapshots, failures, newest };
+  const troubles = new Map(failing);
+  for (const [name, { guest }] of kept) {
+    const trouble = guest.journal()?.trouble();
+    if (trouble !== undefined) troubles.set(name, trouble.message);
+  }
+  return { failing: troubles, damaged: [...damaged.values()], snapshots, failures, newest };
 }
 
 /** Rejects with what kept an image from being written, when all others are. */
@@ -334,11 +334,10 @@ async function close(keeping: Keeping): Promise<void> {
   let failure: unknown;
   try {
     for (const one of keeping.kept.values()) {
-      if (one.guest.facts() === undefined) continue;
-      if (sightOf(one.guest) === one.seen && !keeping.failing.has(one.guest.name)) continue;
-      await snapshot(keeping, one, 'still').catch((error: unknown) => {
+      await keepLast(keeping, one).catch((error: unknown) => {
         failure = error;
       });
+      await one.guest.journal()?.close();
     }
   } finally {
     await Promise.all([keeping.thread.close(), keeping.births.close()]);
@@ -346,4 +345,10 @@ async function close(keeping: Keeping): Promise<void> {
     keeping.lock.release();
   }
   if (failure !== undefined) throw failure;
+}
+
+async function keepLast(keeping: Keeping, one: Kept): Promise<void> {
+  if (one.guest.facts() === undefined) return;
+  if (sightOf(one.guest) === one.seen && !keeping.failing.has(one.guest.name)) return;
+  await snapshot(keeping, one, 'still');
 }

@@ -30,6 +30,7 @@ export function metricsRoutes(
     addRuns(metrics, all);
     addState(metrics, guests);
     requests.addTo(metrics);
+    addJournals(metrics, all);
     return reply.type(METRICS_TYPE).send(metrics.text());
   });
 }
@@ -198,6 +199,41 @@ function addState(metrics: MetricsText, { state }: Guests): void {
   metrics.counter('hptd_state_failures_total', 'Snapshots that could not be written.', [
     [{}, failures],
   ]);
+}
+
+function addJournals(metrics: MetricsText, all: readonly Guest[]): void {
+  const journals = all.flatMap((guest) => {
+    const facts = guest.journal();
+    return facts === undefined ? [] : [{ labels: { guest: guest.name }, ...facts }];
+  });
+  if (journals.length === 0) return;
+  const each = (value: (one: (typeof journals)[number]) => number): Sample[] =>
+    journals.map((one) => [one.labels, value(one)]);
+  metrics.histogram(
+    'hptd_journal_sync_seconds',
+    'Time in which a group of the journal was written and synced.',
+    journals.map(({ labels, counts }) => ({ labels, ...bucketsOf([...counts.micros], MICROS) })),
+  );
+  metrics.counter(
+    'hptd_journal_written_bytes_total',
+    'Bytes of the journal that are on disk.',
+    each(({ counts }) => counts.bytes),
+  );
+  metrics.gauge(
+    'hptd_journal_backlog_bytes',
+    'Bytes of the journal that wait for the disk.',
+    each(({ backlogBytes }) => backlogBytes),
+  );
+  metrics.gauge(
+    'hptd_journal_bytes',
+    'Files of the journal: a restart reads those behind the newest snapshot.',
+    each(({ keptBytes }) => keptBytes),
+  );
+  metrics.gauge(
+    'hptd_journal_stalled',
+    '1: the disk refuses the journal, and nothing is answered.',
+    each(({ trouble }) => (trouble === undefined ? 0 : 1)),
+  );
 }
 
 /** Bucket i is of at most 2^i units. */

@@ -79,7 +79,7 @@ function informationRoutes(app: FastifyInstance, guests: Guests, isReady: () => 
     if (failing !== undefined)
       throw problem(
         'state-failing',
-        `the snapshot of ${failing[0]} was not written: ${failing[1]}`,
+        `what is to outlive the daemon of ${failing[0]} cannot be written: ${failing[1]}`,
       );
     return reply.type('text/plain').send('ready\n');
   });

@@ -75,6 +75,7 @@ function guestHere(on: TestGuest): Guest {
     status: () => ({ order: on.order(), streams: 1, state: 'running' }),
     async changeState() {},
     memslots: () => [],
+    journal: () => undefined,
     resize: () => ({ state: 0, order: 0, zeroedBytes: 0, bytes: 0 }),
     counters: () => [],
     async allPassed() {},

@@ -68,6 +68,7 @@ function fakeGuest(fake: FakeGuests, name: string, config: GuestConfig): Guest {
     runs: () => ({ micros: [0, 0], records: [0, 0] }),
     ringFill: () => ({ submittedBytes: 0, answerBytes: 0 }),
     recordings: noRecordings(),
+    journal: () => undefined,
     resize: () => ({ state: 0, order: 0, zeroedBytes: 0, bytes: 0 }),
     async allPassed() {},
     checkStream() {},

@@ -28,6 +28,8 @@ export interface RecordedGuest {
   readonly map: MemoryMap;
   /** Of the daemon. */
   readonly processors: number;
+  /** It runs in turns with or without a recording, because it keeps a journal. */
+  alwaysInTurn(): boolean;
   status(): { readonly order: number; readonly state: GuestState };
   memslots(): readonly GuestSlot[];
   /** Streams of all kinds. */

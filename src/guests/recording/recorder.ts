@@ -103,7 +103,7 @@ export async function startRecorder(
     notes: notesOf(guest, options),
     merge: openMerge<Item>(0, () => {}),
     htabOrder: 0,
-    ordered: options.ordered,
+    ordered: options.ordered || guest.alwaysInTurn(),
     cpus: 0,
     lost: 0,
     dropping: false,
@@ -141,7 +141,9 @@ export async function startRecorder(
   };
 }
 
-function notesOf({ processors }: RecordedGuest, { ordered }: RecordingOptions): string[] {
+function notesOf(guest: RecordedGuest, { ordered }: RecordingOptions): string[] {
+  const { processors } = guest;
+  if (guest.alwaysInTurn()) return [];
   if (!ordered) return ['lines of several streams may not stand in the order of what happened'];
   if (processors === 1) return [];
   return [
@@ -151,7 +153,7 @@ function notesOf({ processors }: RecordedGuest, { ordered }: RecordingOptions): 
 
 /** In a guest that is held. */
 async function begin(state: State): Promise<void> {
-  const { guest, turn, writer, options } = state;
+  const { guest, turn, writer } = state;
   if (guest.status().state === 'migrating')
     throw problem('guest-state', `${guest.name} is migrating: its table stream is in use`);
   setRecording(state, guest.map.RECORDING_IN_TURN);
@@ -167,7 +169,7 @@ async function begin(state: State): Promise<void> {
     writer.send({ kind: 'page', gpa, state: page });
   if (state.htabOrder !== 0) await guest.withOwnStream((caller) => sendTable(state, caller));
   writer.send({ kind: 'begun' });
-  if (!options.ordered) setRecording(state, guest.map.RECORDING_LOOSE);
+  if (!state.ordered) setRecording(state, guest.map.RECORDING_LOOSE);
 }
 
 function setRecording({ turn }: State, value: number): void {
@@ -341,7 +343,8 @@ function stopTaps(state: State): void {
     stream.show();
     stream.tap(undefined);
   }
-  setRecording(state, state.guest.map.RECORDING_OFF);
+  const { map } = state.guest;
+  setRecording(state, state.guest.alwaysInTurn() ? map.RECORDING_IN_TURN : map.RECORDING_OFF);
 }
 
 /** A recording that could not be ended is one without a file. */
