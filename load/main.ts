@@ -6,6 +6,7 @@ import { complain, print } from '../src/cli/output.ts';
 import { unknownWord } from '../src/cli/suggest.ts';
 import { check } from './check.ts';
 import { contention } from './contention.ts';
+import { durability } from './durability.ts';
 import { engine } from './engine.ts';
 import { oversubscription } from './oversubscription.ts';
 import { EXIT, UsageError, type Profile } from './profile.ts';
@@ -25,6 +26,7 @@ const PROFILES: readonly Profile[] = [
   oversubscription,
   soak,
   snapshots,
+  durability,
 ];
 /** They run profiles and are called as those are. */
 const COMMANDS: readonly Profile[] = [...PROFILES, check, report];
