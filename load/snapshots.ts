@@ -132,9 +132,10 @@ function beginWork(stream: HcallStream, order: number) {
     }).flat();
     return encodeRequests(records);
   });
-  let [goesOn, records] = [true, 0];
+  const told = new AbortController();
+  let records = 0;
   const work = async (): Promise<void> => {
-    for (let i = 0; goesOn; i = (i + 1) % frames.length) {
+    for (let i = 0; !told.signal.aborted; i = (i + 1) % frames.length) {
       await stream.sendFrame(frames[i]!, FRAME_RECORDS);
       records += FRAME_RECORDS;
     }
@@ -143,7 +144,7 @@ function beginWork(stream: HcallStream, order: number) {
   const done = work();
   return {
     async end() {
-      goesOn = false;
+      told.abort();
       await done;
       return records;
     },
@@ -151,7 +152,8 @@ function beginWork(stream: HcallStream, order: number) {
 }
 
 async function snapshotCosts(order: number, directory: string): Promise<SnapshotCost[]> {
-  const { daemon, rest, end } = await open(directory);
+  const opened = await open(directory);
+  const { daemon, rest } = opened;
   await rest.createGuest('g', { order, ramBytes: RAM_BYTES });
   const stream = await connectStream(streamUrl(daemon.url, 'g'), { role: 'guest' });
   await fill(stream, order);
@@ -176,7 +178,7 @@ async function snapshotCosts(order: number, directory: string): Promise<Snapshot
   }
   await stream.close();
   await rest.deleteGuest('g');
-  await end();
+  await opened.end();
   return costs;
 }
 

@@ -11,6 +11,7 @@ import {
   TABLE_BYTES_PER_CLIENT_MAX,
 } from '../schemas/limits.ts';
 import { openGuests } from './guests/registry.ts';
+import type { Guests } from './guests/types.ts';
 import { openState } from './state/state.ts';
 import type { State } from './state/state.ts';
 import { watchAccess } from './operations/access-watch.ts';
@@ -23,7 +24,9 @@ import { openLog } from './operations/log.ts';
 import { addressesOf, hostNamesOf, isLoopback, readReach, readTls } from './operations/reach.ts';
 import { closeOnSignals } from './operations/shutdown.ts';
 import { guard } from './transports/access.ts';
+import type { Guard } from './transports/access.ts';
 import { auditAdministration } from './transports/audit.ts';
+import type { Audit } from './transports/audit.ts';
 import { countConnections } from './transports/connections.ts';
 import { httpRoutes } from './transports/http.ts';
 import { problemServerOptions } from './transports/problems.ts';
@@ -61,17 +64,8 @@ export async function serve(given: z.input<typeof serveOptions>): Promise<Daemon
   const guarded = guard(app, { ...options, connections, access, hostNames: hostNamesOf(options) });
   const audit = auditAdministration(app, { log, clientOf: (request) => guarded.clientOf(request) });
   guardQuotas(app, { ...options, guests, guard: guarded });
-  const peers = new Set<Peer>();
-  await app.register(httpRoutes, {
-    guests,
-    isReady: () => closing === undefined,
-    peers,
-    htabIdleMillis: options.htabIdleSecondsMax * 1000,
-  });
-  await app.register(streamRoutes, { guests, guard: guarded, audit, peers });
-  await app.ready();
-  // It never listens itself, and this starts its watch over requests that come too slowly.
-  app.server.emit('listening');
+  const isReady = (): boolean => closing === undefined;
+  await openRoutes(app, { guests, isReady, guard: guarded, audit, options });
 
   let opened: Doors | undefined;
   const closeAll = async (): Promise<void> => {
@@ -109,6 +103,25 @@ export async function serve(given: z.input<typeof serveOptions>): Promise<Daemon
     close,
     closeOnSignals: () => closeOnSignals(close, log, reloads, state !== undefined),
   };
+}
+
+interface RoutesSite {
+  readonly guests: Guests;
+  readonly isReady: () => boolean;
+  readonly guard: Guard;
+  readonly audit: Audit | undefined;
+  readonly options: ServeOptions;
+}
+
+async function openRoutes(app: FastifyInstance, site: RoutesSite): Promise<void> {
+  const { guests, isReady, guard: guarded, audit, options } = site;
+  const peers = new Set<Peer>();
+  const htabIdleMillis = options.htabIdleSecondsMax * 1000;
+  await app.register(httpRoutes, { guests, isReady, peers, htabIdleMillis });
+  await app.register(streamRoutes, { guests, guard: guarded, audit, peers });
+  await app.ready();
+  // It never listens itself, and this starts its watch over requests that come too slowly.
+  app.server.emit('listening');
 }
 
 /** Undefined: none was asked for. */

@@ -16,7 +16,7 @@ import { openStream, processorForClient, ringFillOf, withOwnStream } from './gue
 import type { Journal } from './journal/journal.ts';
 import { keptGuest } from './kept.ts';
 import { beginLife, changeState, holdStill, openLife } from './life.ts';
-import type { Stop } from './life.ts';
+import type { Life, Stop } from './life.ts';
 import type { RecordedGuest } from './recording/recorded-guest.ts';
 import { openRecordings } from './recording/recordings.ts';
 import type { OwnedRecordings } from './recording/recordings.ts';
@@ -47,16 +47,7 @@ export function openGuest(site: GuestSite): OwnedGuest {
     streams: [],
     processors: new Set(),
     callers: new Map(),
-    life: openLife({
-      name: site.name,
-      end: () => state.end,
-      storePaused: (stop) =>
-        void Atomics.store(words, site.map.PAUSED >> 2, pausedWord(site, stop)),
-      allPassed: () => allPassed(state),
-      wakeStreams() {
-        for (const stream of openStreams(state)) stream.wake();
-      },
-    }),
+    life: lifeOf(site, words, () => state),
     recorded: recordedGuest(site, () => state),
     end: undefined,
     here: undefined,
@@ -104,6 +95,19 @@ export function openGuest(site: GuestSite): OwnedGuest {
   };
 }
 
+/** `of` gives the state, which is still being put together. */
+function lifeOf(site: GuestSite, words: Int32Array, of: () => GuestState): Life {
+  return openLife({
+    name: site.name,
+    end: () => of().end,
+    storePaused: (stop) => void Atomics.store(words, site.map.PAUSED >> 2, pausedWord(site, stop)),
+    allPassed: () => allPassed(of()),
+    wakeStreams() {
+      for (const stream of openStreams(of())) stream.wake();
+    },
+  });
+}
+
 function begin(state: GuestState, first: 'running' | 'paused', journal: Journal | undefined): void {
   const { words, life, site } = state;
   state.journal = journal;
@@ -128,7 +132,7 @@ function statusOf(state: GuestState): ReturnType<OwnedGuest['status']> {
   };
 }
 
-/** `of` gives the state, which is still being put together. */
+/** `of`: as in lifeOf. */
 function recordedGuest(
   { name, config, memory, map, pool }: GuestSite,
   of: () => GuestState,

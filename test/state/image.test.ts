@@ -43,7 +43,7 @@ function outcome(bytes?: Uint8Array): unknown {
 /** Where each chunk begins, and where the end does. */
 function parts(): number[] {
   const starts = [PREFIX + whole.readUInt32LE(16)];
-  while (whole.readUInt32LE(starts.at(-1)!) === CHUNK)
+  while (whole.readUInt32LE(starts.at(-1)) === CHUNK)
     starts.push(starts.at(-1)! + HEAD + whole.readUInt32LE(starts.at(-1)! + 8));
   return starts;
 }
@@ -107,9 +107,9 @@ test('with any bit turned over, it is damaged', (context) => {
 
 test('parts that are missing, doubled, in another order or too many are noticed', () => {
   const starts = parts();
-  const chunk = (i: number): Buffer => whole.subarray(starts[i]!, starts[i + 1]!);
-  const front = whole.subarray(0, starts[0]!);
-  const rest = whole.subarray(starts[2]!);
+  const chunk = (i: number): Buffer => whole.subarray(starts[i], starts[i + 1]);
+  const front = whole.subarray(0, starts[0]);
+  const rest = whole.subarray(starts[2]);
   assert.equal(outcome(Buffer.concat([front, chunk(0), chunk(1), rest])), 'read');
   assert.equal(outcome(Buffer.concat([front, chunk(0), rest])), 'damaged');
   assert.equal(outcome(Buffer.concat([front, chunk(0), chunk(0), rest])), 'damaged');

@@ -167,21 +167,23 @@ test('after each kill every guest is whole, and no older than promised', {
     const { child, rest } = life;
     const guests = (await rest.listGuests()).map(({ name }) => String(name));
     const work: Promise<unknown>[] = [];
-    let [answered, killed] = [0, false];
+    const progress = { answered: 0 };
+    let killed = false;
     // A fault that comes before the kill is one of the daemon, or of this test.
     const untilKilled = (error: unknown): void => {
       if (!killed) throw error;
     };
     for (const guest of GUESTS)
       work.push(
-        ...(await liveOn(life, guest, guests, promised, seen, () => answered++)).map((one) =>
-          one.catch(untilKilled),
+        ...(await liveOn(life, guest, guests, promised, seen, () => progress.answered++)).map(
+          (one) => one.catch(untilKilled),
         ),
       );
     const snapshots = Math.floor(random() * (LIFE_SNAPSHOTS_MAX + 1));
     const moment = random() * END_MILLIS_MAX;
     const late = Date.now() + LIFE_MILLIS_MAX;
-    while (answered < snapshots && Date.now() < late) await sleep(1);
+    const isDue = (): boolean => progress.answered >= snapshots || Date.now() >= late;
+    while (!isDue()) await sleep(1);
     await sleep(moment);
     const exit = once(child, 'exit');
     killed = true;

@@ -61,11 +61,12 @@ function looked(guest: TestGuest, ranges: readonly Range[]): number[] {
   return pieces;
 }
 
-function keptMemory({ exports, word32, words }: TestGuest) {
+function keptMemory(guest: TestGuest) {
+  const { exports } = guest;
   return Array.from({ length: exports.MEMSLOTS_MAX! }, (_, i) => {
     const slot = exports.MEMSLOTS! + exports.MEMSLOT_BYTES! * i;
-    const [base, bytes] = words(slot + exports.SLOT_BASE!, 2);
-    const from = word32(slot + exports.SLOT_MEMORY!);
+    const [base, bytes] = guest.words(slot + exports.SLOT_BASE!, 2);
+    const from = guest.word32(slot + exports.SLOT_MEMORY!);
     return { base: base!, from, end: from === 0 ? 0 : from + Number(bytes) };
   });
 }

@@ -75,9 +75,7 @@ async function furnish(daemon: StateDaemon): Promise<void> {
   await daemon.send('POST', '/v1/guests/g/host/read-only', { gpa: '0x20000' });
   await daemon.send('POST', '/v1/guests/g/hpt/resize', { order: 19 });
   for (let state = ''; state !== 'ready'; )
-    state = String(
-      ((await daemon.send('GET', '/v1/guests/g/hpt/resize')) as { state: string }).state,
-    );
+    ({ state } = (await daemon.send('GET', '/v1/guests/g/hpt/resize')) as { state: string });
 }
 
 test('a guest is as it was: table, memory slots, host pages, resize, state, memory', async (context) => {
