@@ -25,6 +25,8 @@ export interface GuestSite {
   readonly pool: Pool;
   readonly answerPlaces: AnswerPlaces;
   readonly recordingBudget: RecordingBudget;
+  /** Resolves when a change of its state will outlive the daemon, if such changes are kept at once. */
+  readonly keepState?: () => Promise<void>;
 }
 
 export interface GuestState {

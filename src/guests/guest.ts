@@ -76,7 +76,10 @@ export function openGuest(site: GuestSite): OwnedGuest {
     resize: () => resizeOf(site.memory, site.map),
     allPassed: () => allPassed(state),
     begin: (first, journal) => begin(state, first, journal),
-    changeState: (to) => changeState(state.life, to),
+    async changeState(to) {
+      await changeState(state.life, to);
+      await site.keepState?.();
+    },
     openStream: (role, listener) => openStream(state, processorForClient(state), role, listener),
     checkStream: () => void processorForClient(state),
     run: (records) => run(state, records),

@@ -205,6 +205,7 @@ function register(
   registry.answerPlaces ??= answerPlacesOf(engine);
   const { answerPlaces, recordingBudget } = registry;
   const { map } = engine;
+  const { state } = registry;
   const guest = openGuest({
     name,
     number,
@@ -216,10 +217,18 @@ function register(
     pool,
     answerPlaces,
     recordingBudget,
+    keepState: state?.durability === 'journal' ? () => keepState(state, name) : undefined,
   });
   registry.byName.set(name, guest);
   registry.byNumber[number] = guest;
   return guest;
+}
+
+/** It is no record of a stream, so the journal does not have it: an image does. */
+async function keepState(state: State, name: string): Promise<void> {
+  await state.snapshot(name).catch((error: unknown) => {
+    throw notKept(error);
+  });
 }
 
 function forget({ byName, byNumber }: Registry, guest: OwnedGuest): void {

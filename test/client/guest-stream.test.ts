@@ -76,7 +76,11 @@ const read = (stream: GuestStream, ptex: number) => stream.call('H_READ', { ptex
 const many = (first: number, count: number) =>
   Array.from({ length: count }, (_, i) => ({ hcall: 'H_READ', ptex: BigInt(first + i) }) as const);
 const received = ({ received }: FakeDaemon) => received.map(({ words }) => Number(words[1]));
-const turn = () => new Promise((resolve) => setTimeout(resolve, 15));
+
+/** So many requests have come to the daemon. */
+async function came(daemon: FakeDaemon, requests: number): Promise<void> {
+  while (daemon.received.length < requests) await new Promise(setImmediate);
+}
 
 /** How a promise was rejected. */
 async function lostBy(call: Promise<unknown>): Promise<CallsLostError> {
@@ -146,7 +150,7 @@ test('after a loss: what was sent is rejected with what is known, what was not i
       stream.callMany(many(10, 3)),
     ];
     const fates = Promise.all([lostBy(alone), lostBy(half)]);
-    await turn();
+    await came(daemon, 8);
     // Two frames of four are all that credits allow.
     assert.deepEqual(received(daemon), [0, 1, 2, 3, 4, 5, 6, 7]);
     cut();
@@ -197,7 +201,7 @@ test("unsent: 'reject' keeps nothing", () =>
   scene({ limits: SMALL }, { unsent: 'reject' }, async ({ daemon, stream, reached, cut }) => {
     daemon.hold();
     const fates = Promise.all([lostBy(stream.callMany(many(0, 8))), lostBy(read(stream, 8))]);
-    await turn();
+    await came(daemon, 8);
     cut();
     const [sent, unsent] = await fates;
     assert.equal(sent.mayHaveHappened, true);
@@ -217,7 +221,7 @@ test('what was kept for one guest is not sent to another of its name', () => {
     async ({ daemon, stream, reached, cut }) => {
       daemon.hold();
       const fates = Promise.all([lostBy(stream.callMany(many(0, 8))), lostBy(read(stream, 8))]);
-      await turn();
+      await came(daemon, 8);
       cut();
       const [, kept] = await fates;
       assert.deepEqual(kinds(kept), ['not-sent']);
@@ -296,7 +300,7 @@ test('a daemon that breaks the protocol is not asked again', () =>
   scene({}, {}, async ({ daemon, stream, reached }) => {
     daemon.hold();
     const fate = lostBy(read(stream, 1));
-    await turn();
+    await came(daemon, 1);
     const wrongTag = Buffer.alloc(8);
     wrongTag.writeUInt32LE(77, 4);
     for (const socket of daemon.sockets) socket.send(wrongTag);
@@ -310,7 +314,7 @@ test('what waits unsent is bounded', () =>
     daemon.hold();
     const fill = lostBy(stream.callMany(many(0, Math.floor(CLIENT_WAITING_BYTES_MAX / 24))));
     await assert.rejects(read(stream, 0), /wait for answers before you make more/);
-    await turn();
+    await came(daemon, 1);
     // Its first frames have left, so there is room.
     const more = lostBy(read(stream, 1));
     await stream.close();

@@ -83,6 +83,8 @@ export interface Running {
   output(): string;
   /** Resolves when `pattern` is in the output; rejects when the command ends before, or takes too long. */
   printed(pattern: RegExp): Promise<RegExpExecArray>;
+  /** Resolves when SIGKILL has ended it; rejects if it goes on, or ended otherwise. */
+  killed(): Promise<void>;
   /** Sends the signal to the command itself, as Ctrl-C's sender would, and waits for its end. */
   end(signal: NodeJS.Signals): Promise<number | null>;
 }
@@ -127,6 +129,11 @@ export function start(
         clearTimeout(timer);
         child.off('close', gone);
       });
+    },
+    killed: async () => {
+      if (child.exitCode === null && child.signalCode === null)
+        await once(child, 'close', { signal: AbortSignal.timeout(STOP_MILLIS) });
+      if (child.signalCode !== 'SIGKILL') throw new Error(`it ended otherwise:\n${output}`);
     },
     end: async (signal) => {
       if (child.exitCode !== null || child.signalCode !== null) return child.exitCode;

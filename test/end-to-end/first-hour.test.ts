@@ -1,6 +1,7 @@
 /**
  * docs/first-hour.md held to its word: each line is run, in order, against the daemons it starts, and what it prints is
- * what is shown. What is typed in a terminal with a number goes on, until a later block of that terminal has `^C`.
+ * what is shown. What is typed in a terminal with a number goes on, until a later block of that terminal has `^C`, or the `Killed`
+ * that a shell says when something else has ended it.
  * Ports and the folder for files are others than on the page, so that nothing of the machine is in the way. After the first
  * line `npx hptd` goes without npx, whose start costs as much as all the rest.
  */
@@ -26,12 +27,12 @@ interface Step {
   readonly shown: string;
 }
 
-/** What is behind each `$`, and each `^C`, with what is shown below it. */
+/** What is behind each `$`, and each `^C` and `Killed`, with what is shown below it. */
 function stepsOf(page: string): Step[] {
   return [...page.matchAll(/^```console(?: (\S+))?\n([^]*?)^```$/gm)].flatMap(
     ([, terminal, block]) =>
       block!
-        .split(/^\$ |^(?=\^C$)/m)
+        .split(/^\$ |^(?=(?:\^C|Killed)$)/m)
         .filter((text) => text !== '')
         .map((text) => {
           const end = text.indexOf('\n');
@@ -87,6 +88,12 @@ async function interrupt(terminal: string, shown: string): Promise<void> {
   else assert.match(said, patternOf(shown));
 }
 
+/** Something else has killed it: the shell says so, and the terminal is free again. */
+async function killed(terminal: string): Promise<void> {
+  await running.get(terminal)!.child.killed();
+  running.delete(terminal);
+}
+
 function theirs(): Record<string, string> {
   const address = places.get(DEFAULT_ADDRESS);
   return address === undefined ? {} : { HPTD_URL: `http://${address}` };
@@ -101,11 +108,14 @@ test('an ellipsis is what differs, and nothing else is', () => {
 });
 
 test('a page is read by its terminals', () => {
-  const page = '```console\n$ a b\nc\n$ d\n```\n```console t\n^C\nbye\n```\n```sh\n$ no\n```\n';
+  const page =
+    '```console\n$ a b\nc\n$ d\n```\n```console t\n^C\nbye\nKilled\n$ e\n```\n```sh\n$ no\n```\n';
   assert.deepEqual(stepsOf(page), [
     { terminal: undefined, command: 'a b', shown: 'c' },
     { terminal: undefined, command: 'd', shown: '' },
     { terminal: 't', command: '^C', shown: 'bye' },
+    { terminal: 't', command: 'Killed', shown: '' },
+    { terminal: 't', command: 'e', shown: '' },
   ]);
 });
 
@@ -121,6 +131,7 @@ test('the hour, line by line', { timeout: HOUR_MILLIS }, async (context) => {
   assert.ok(steps.length > 30, 'an hour has more in it');
   for (const { terminal, command, shown } of steps) {
     if (command === '^C') await interrupt(terminal!, shown);
+    else if (command === 'Killed') await killed(terminal!);
     else if (terminal !== undefined) await begin(terminal, command, shown);
     else await run(command, shown);
   }
