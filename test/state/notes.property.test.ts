@@ -127,7 +127,9 @@ for (const [name, calls] of BY_HAND) {
     for (const gpa of [0x10000n, 0x10800n])
       guest.call('MEMORY_WRITE', [gpa, ...Array(64).fill(7n)]);
     for (let i = 0n; i < 8n; i++)
-      guest.call('H_ENTER', [0n, i * 0x700n, ((i + 1n) << 12n) | 1n, (i << 16n) | 0x190n]);
+      guest.call('H_ENTER', [0n, i * 0x100n, ((i + 1n) << 12n) | 1n, (i << 16n) | 0x190n]);
+    // Of no memory, so that nobody locks it when a table is left.
+    guest.call('H_ENTER', [0n, 0x2000n, 0x9001n, 0x7000_0000_0190n]);
     const shadow = takeShadow(guest);
     for (const [call, args] of calls) {
       const { status } = guest.call(call, args);
@@ -146,6 +148,18 @@ for (const [name, calls] of BY_HAND) {
     assert.deepEqual(unnoted(guest, shadow), []);
   });
 }
+
+test('what is kept about a memory slot that is added is noted', () => {
+  const guest = openTestGuest();
+  noteEverything(guest.memory, guest.engine.map);
+  const shadow = takeShadow(guest);
+  assert.equal(
+    guest.call('MEMSLOT_ADD', [1n, 1n << 32n, 1n << 24n, 1n, 16n]).status,
+    STATUSES.H_SUCCESS,
+  );
+  assert.notEqual(layoutOf(guest.memory, guest.engine.map), shadow.layout);
+  assert.deepEqual(unnoted(guest, shadow), []);
+});
 
 test('whatever changes is noted', { timeout: 10 * 60_000 }, (context) => {
   const seed = Number(process.env['HPTD_SEED'] ?? Math.floor(Math.random() * 2 ** 31));
