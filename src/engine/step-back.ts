@@ -6,7 +6,7 @@
  *
  * Why is that right? It stops only where processors wait, and there a journal names just the entries that its processor holds;
  * no chain lock is held where one waits. Of an hcall that changes one entry, and changes it for others to see only by the
- * store that unlocks it, nothing has been seen by then. What recovery.ts undoes for the dead is undone here while the locks
+ * store that unlocks it, nothing has been seen by then; so it links an entry under the chain lock only, behind its last wait. What recovery.ts undoes for the dead is undone here while the locks
  * are held by the living, so nobody has to be stopped and nobody has to ask whose they are. Hence the condition:
  * the thread executes H_ENTER, H_REMOVE, H_READ, H_PROTECT, H_CLEAR_REF and H_CLEAR_MOD only. A bulk removal has
  * steps that others have seen; it must go on.
@@ -27,6 +27,11 @@ let stopped: bool = false;
 /** The thread of this instance never waits. */
 export function neverWait(): void {
   waitsNever = true;
+}
+
+@inline
+export function mayNotWait(): bool {
+  return waitsNever;
 }
 
 /** Called where waiting begins. Traps in an instance that never waits. */

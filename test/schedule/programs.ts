@@ -201,8 +201,11 @@ const WITHOUT_WAITING: readonly Program[] = [
   ...OTHERS.map(([name, before, calls]): Small => [`read/${name}`, before, [[read(0x28n)], calls]]),
 ]
   .filter(([, , [first]]) => first!.every(({ name }) => SHORT.has(name)))
-  // H_PROTECT takes no chain's lock.
-  .filter(([name]) => name !== 'enter/protect, one chain')
+  // H_PROTECT takes no chain's lock, nor does who is first or last on a chain: there is nothing to wait for.
+  .filter(
+    ([name]) =>
+      !['enter/protect, one chain', 'enter/enter', 'enter/remove of the only one'].includes(name),
+  )
   .map(([name, before, threads]) => ({
     name: `never waiting: ${name}`,
     before,

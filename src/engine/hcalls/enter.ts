@@ -50,6 +50,7 @@ import {
   RULE_WIMG_CACHE_INHIBITED, RULE_ZERO_TOO_BIG,
 } from '../rules';
 import { H_FUNCTION, H_PARAMETER, H_PTEG_FULL, H_SUCCESS, H_TOO_BIG } from '../status';
+import { mayNotWait } from '../step-back';
 import { answerWords, because, becauseDetail, count } from '../this-processor';
 import { AT_LOCK, AT_REAL, AT_SLOT, yieldPoint } from '../yield-point';
 
@@ -277,7 +278,8 @@ function publish(
 function linkUnlessHostChanged(rmap: usize, ptex: u64, sequence: u64): u64 {
   // RACE: a plain look; what it saw counts only if it is still there when the word is replaced.
   const word = load<u64>(rmap);
-  if (isEmptyChain(word)) {
+  // Who may not wait could not take the entry off again if it has to.
+  if (isEmptyChain(word) && !mayNotWait()) {
     if (appendAlone(rmap, word, ptex)) return hostChangedSince(sequence) ? unlinkAgain(rmap, ptex) : word;
   }
   return linkLocked(rmap, ptex, sequence);
