@@ -55,29 +55,13 @@ export function runCommonest(block: usize, record: usize, stop: usize, quantum: 
     if (head == H_ENTER_HEAD) {
       yieldPoint(AT_ANSWER);
       const status = enter(at + RECORD_HEADER_BYTES, answer + RECORD_HEADER_BYTES, false);
-      yieldPoint(AT_ANSWER);
-      store<u32>(answer, load<u32>(at, 4), 4);
-      if (status == H_SUCCESS) {
-        countAnswer(OP_H_ENTER, H_SUCCESS);
-        store<u32>(answer, H_ENTER_ANSWERS << 16);
-        answer += RECORD_HEADER_BYTES + 8 * H_ENTER_ANSWERS;
-      } else {
-        answer += answeredNothing(OP_H_ENTER, status, answer);
-      }
+      answer += answered(OP_H_ENTER, status, H_ENTER_ANSWERS, answer, at);
       at += H_ENTER_BYTES;
     } else {
       if (head != H_REMOVE_HEAD) break;
       yieldPoint(AT_ANSWER);
       const status = remove(at + RECORD_HEADER_BYTES, answer + RECORD_HEADER_BYTES, false);
-      yieldPoint(AT_ANSWER);
-      store<u32>(answer, load<u32>(at, 4), 4);
-      if (status == H_SUCCESS) {
-        countAnswer(OP_H_REMOVE, H_SUCCESS);
-        store<u32>(answer, H_REMOVE_ANSWERS << 16);
-        answer += RECORD_HEADER_BYTES + 8 * H_REMOVE_ANSWERS;
-      } else {
-        answer += answeredNothing(OP_H_REMOVE, status, answer);
-      }
+      answer += answered(OP_H_REMOVE, status, H_REMOVE_ANSWERS, answer, at);
       at += H_REMOVE_BYTES;
     }
     const place = toPlace + <u32>at;
@@ -90,7 +74,17 @@ export function runCommonest(block: usize, record: usize, stop: usize, quantum: 
   return at;
 }
 
-/** An answer without words; gives its bytes. */
+/** Writes an answer's head: with `words` words if it is a success, else without any. Gives the answer's bytes. */
+@inline
+function answered(opcode: u32, status: i32, words: u32, answer: usize, record: usize): usize {
+  yieldPoint(AT_ANSWER);
+  store<u32>(answer, load<u32>(record, 4), 4);
+  if (status != H_SUCCESS) return answeredNothing(opcode, status, answer);
+  countAnswer(opcode, H_SUCCESS);
+  store<u32>(answer, words << 16);
+  return RECORD_HEADER_BYTES + 8 * <usize>words;
+}
+
 function answeredNothing(opcode: u32, status: i32, answer: usize): usize {
   countAnswer(opcode, status);
   store<u32>(answer, <u32>status & 0xffff);

@@ -26,7 +26,7 @@ export interface GuestSite {
   readonly answerPlaces: AnswerPlaces;
   readonly recordingBudget: RecordingBudget;
   /** Resolves when a change of its state will outlive the daemon, if such changes are kept at once. */
-  readonly keepState?: () => Promise<void>;
+  readonly keepState?: (() => Promise<unknown>) | undefined;
 }
 
 export interface GuestState {
@@ -43,6 +43,11 @@ export interface GuestState {
   /** The main thread as a processor of the guest, since REST first had something for it. */
   here: Here | undefined;
   journal: Journal | undefined;
+}
+
+/** Of the pool's, and the main thread, whose block is behind theirs (src/processors/here.ts). */
+export function processorsOf({ processors }: Pool): number {
+  return processors.length + 1;
 }
 
 export function orderOf({ words, site: { map } }: GuestState): number {

@@ -10,7 +10,7 @@ import type { WatchedGuest } from '../processors/stuck.ts';
 import type { KeptGuest } from '../state/kept-guest.ts';
 import { answersOf, countersOf, memslotsOf, resizeOf, runsOf } from './facts.ts';
 import { run, runOne } from './guest-calls.ts';
-import { openStreams, orderOf } from './guest-state.ts';
+import { openStreams, orderOf, processorsOf } from './guest-state.ts';
 import type { GuestSite, GuestState } from './guest-state.ts';
 import { openStream, processorForClient, ringFillOf, withOwnStream } from './guest-streams.ts';
 import type { Journal } from './journal/journal.ts';
@@ -53,8 +53,7 @@ export function openGuest(site: GuestSite): OwnedGuest {
     here: undefined,
     journal: undefined,
   };
-  // The main thread is one too.
-  const processors = site.pool.processors.length + 1;
+  const processors = processorsOf(site.pool);
   const recordings = openRecordings(state.recorded, site.recordingBudget);
   const failWithRecordings = (reason: string): void => {
     recordings.endAll();

@@ -1,6 +1,7 @@
 /** A guest as the state of the daemon keeps it. Main thread. */
 import type { KeptGuest } from '../state/kept-guest.ts';
 import { countersOf } from './facts.ts';
+import { processorsOf } from './guest-state.ts';
 import type { GuestSite } from './guest-state.ts';
 import type { Journal } from './journal/journal.ts';
 import { holdStill } from './life.ts';
@@ -16,8 +17,7 @@ interface Kept {
 /** `state`: of the guest, as it is whenever it is asked. */
 export function keptGuest(site: GuestSite, state: Kept, orderOf: () => number): KeptGuest {
   const { name, config, createdAt, memory, map, pool } = site;
-  // The main thread is one too.
-  const processors = pool.processors.length + 1;
+  const processors = processorsOf(pool);
   return {
     name,
     memory,

@@ -26,6 +26,7 @@ import { answerPlacesOf } from './facts.ts';
 import type { AnswerPlaces } from './facts.ts';
 import { openGuest } from './guest.ts';
 import type { OwnedGuest } from './guest.ts';
+import { processorsOf } from './guest-state.ts';
 import type { Journal } from './journal/journal.ts';
 import { BIRTH, followJournal, keepJournal } from './journal/keep.ts';
 import { layOut } from './layout.ts';
@@ -153,16 +154,13 @@ function stateOf(state: State): GuestsState {
       const damage = state.damage(name);
       return damage && damaged(damage);
     },
-    snapshot: (name) =>
-      state.snapshot(name).catch((error: unknown) => {
-        throw notKept(error);
-      }),
+    snapshot: (name) => kept(state.snapshot(name)),
   };
 }
 
 function reportStuck({ byName, pool }: Registry, log: Logger): void {
   for (const { watched } of byName.values()) {
-    for (const stuck of findStuck(watched, pool.processors.length + 1)) {
+    for (const stuck of findStuck(watched, processorsOf(pool))) {
       log.warn(stuck, 'a processor waits for a lock; a holder that makes no progress is a defect');
     }
   }
@@ -181,10 +179,12 @@ async function create(registry: Registry, name: string, config: GuestConfig): Pr
   if (state !== undefined) nextEpoch(memory, engine.map);
   layOut(config, engine, memory.buffer.byteLength, registry.boundTables);
   const guest = register(registry, name, config, new Date(), memory, engine);
-  await state?.create(guest.kept).catch((error: unknown) => {
+  try {
+    if (state !== undefined) await kept(state.create(guest.kept));
+  } catch (error) {
     forget(registry, guest);
-    throw notKept(error);
-  });
+    throw error;
+  }
   guest.begin(config.state, journalOf(registry, guest, BIRTH));
   return guest;
 }
@@ -217,18 +217,12 @@ function register(
     pool,
     answerPlaces,
     recordingBudget,
-    keepState: state?.durability === 'journal' ? () => keepState(state, name) : undefined,
+    // A change of state is no record of a stream, so the journal does not have it: an image does.
+    keepState: state?.durability === 'journal' ? () => kept(state.snapshot(name)) : undefined,
   });
   registry.byName.set(name, guest);
   registry.byNumber[number] = guest;
   return guest;
-}
-
-/** It is no record of a stream, so the journal does not have it: an image does. */
-async function keepState(state: State, name: string): Promise<void> {
-  await state.snapshot(name).catch((error: unknown) => {
-    throw notKept(error);
-  });
 }
 
 function forget({ byName, byNumber }: Registry, guest: OwnedGuest): void {
@@ -266,9 +260,14 @@ function damaged({ guest, reason, advice }: Damage): ProblemError {
   return problem('guest-damaged', `${guest}: ${reason}; ${advice}`);
 }
 
-function notKept(error: unknown): unknown {
-  if (!(error instanceof ImageWriteError)) return error;
-  return problem('state-unwritable', error.message, { cause: error });
+/** What the disk refuses is a problem for whoever asked. */
+async function kept<T>(work: Promise<T>): Promise<T> {
+  try {
+    return await work;
+  } catch (error) {
+    if (!(error instanceof ImageWriteError)) throw error;
+    throw problem('state-unwritable', error.message, { cause: error });
+  }
 }
 
 function freeNumber({ byNumber }: Registry): number {
@@ -306,17 +305,9 @@ async function removeKept(
 ): Promise<void> {
   if (guest?.status().state === 'creating')
     throw problem('guest-state', `${name} is being created: it takes nothing yet`);
-  if (registry.state !== undefined) await removeFiles(registry.state, name);
+  if (registry.state !== undefined) await kept(registry.state.remove(name));
   await guest?.finish({ kind: 'deleted' }, ANSWER_GRACE_MILLIS);
   if (guest !== undefined) forget(registry, guest);
-}
-
-async function removeFiles(state: State, name: string): Promise<void> {
-  try {
-    await state.remove(name);
-  } catch (error) {
-    throw notKept(error);
-  }
 }
 
 async function close(registry: Registry): Promise<void> {

@@ -3,9 +3,10 @@
  * block. A run, not an hcall: a clock for each hcall would cost more than the hcall. Written by the processor; RACE: read by the
  * main thread as they are, each number right for itself.
  */
+import { noteIn } from '../rings/buckets.ts';
 import type { MemoryMap } from '../rings/engine.ts';
 
-/** Bucket i counts values of at most 2^i, the last those that are greater; behind them the sum. */
+/** As in rings/buckets.ts. */
 type Buckets = Float64Array<SharedArrayBuffer>;
 
 export interface RunCounts {
@@ -29,13 +30,6 @@ export function openRunCounts(
 /** A run that found nothing to execute is none. */
 export function noteRun({ micros, records }: RunCounts, executed: number, millis: number): void {
   if (executed === 0) return;
-  note(micros, millis * 1000);
-  note(records, executed);
-}
-
-function note(buckets: Buckets, value: number): void {
-  const last = buckets.length - 1;
-  const bucket = value <= 1 ? 0 : 32 - Math.clz32(Math.ceil(value) - 1);
-  buckets[Math.min(bucket, last - 1)]! += 1;
-  buckets[last]! += value;
+  noteIn(micros, millis * 1000);
+  noteIn(records, executed);
 }

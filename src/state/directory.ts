@@ -13,7 +13,8 @@ import { mkdirSync, readdirSync, renameSync, rmSync, statSync } from 'node:fs';
 import { mkdir, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { guestName } from '../../schemas/guests.ts';
-import { syncDirectory } from './image-writer.ts';
+import { syncDirectorySync } from './image-writer.ts';
+import { syncDirectory } from './journal/files.ts';
 
 export interface ImageFile {
   readonly number: number;
@@ -74,7 +75,7 @@ export function imageFile(path: string, number: number): ImageFile & { temporary
 export function setAside(path: string, image: ImageFile): string {
   const name = `${image.path}.damaged`;
   renameSync(image.path, name);
-  syncDirectory(path);
+  syncDirectorySync(path);
   return name;
 }
 
@@ -103,7 +104,7 @@ export async function makeGuestDirectory(
   try {
     await fill(making);
     await rename(making, guestDirectory(directory, guest));
-    syncDirectory(join(directory, 'guests'));
+    await syncDirectory(join(directory, 'guests'));
   } catch (error) {
     await rm(making, { recursive: true, force: true }).catch(() => {});
     throw error;
@@ -114,6 +115,6 @@ export async function makeGuestDirectory(
 export async function removeGuestDirectory(directory: string, guest: string): Promise<void> {
   const going = guestDirectory(directory, `.old-${guest}-${process.hrtime.bigint()}`);
   await rename(guestDirectory(directory, guest), going);
-  syncDirectory(join(directory, 'guests'));
+  await syncDirectory(join(directory, 'guests'));
   await rm(going, { recursive: true, force: true });
 }

@@ -69,7 +69,7 @@ export function openImageWriter(
       writeAll(output, output.sum.digest());
       fsyncSync(output.file);
       renameSync(temporaryPath, path);
-      syncDirectory(dirname(path));
+      syncDirectorySync(dirname(path));
       closeSync(output.file);
       return output.length;
     },
@@ -121,8 +121,8 @@ function writeAll(output: Output, bytes: Uint8Array): void {
   output.length += bytes.length;
 }
 
-/** Without this a rename may be undone by a loss of power. */
-export function syncDirectory(path: string): void {
+/** Without this a rename may be undone by a loss of power. Where nobody is kept waiting: else journal/files.ts has it. */
+export function syncDirectorySync(path: string): void {
   const directory = openSync(path, 'r');
   try {
     fsyncSync(directory);

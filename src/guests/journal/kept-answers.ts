@@ -3,6 +3,7 @@
  * reads a table or guest memory would make the journal as large as what is read. Pure.
  */
 import { HEADER_BYTES } from '../../../schemas/records.ts';
+import { viewOf } from '../../state/journal/format.ts';
 
 /** No hcall answers more, an explanation included. */
 const KEPT_WORDS_MAX = 19;
@@ -38,8 +39,4 @@ function withoutLong(answers: Uint8Array): Uint8Array {
     at += bytes;
   }
   return kept.subarray(0, end);
-}
-
-function viewOf({ buffer, byteOffset, byteLength }: Uint8Array): DataView {
-  return new DataView(buffer, byteOffset, byteLength);
 }

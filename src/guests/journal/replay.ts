@@ -18,7 +18,13 @@ import { resetStream, streamMemory } from '../../rings/stream-memory.ts';
 import type { StreamMemory } from '../../rings/stream-memory.ts';
 import { bytesInFlight, openSubmissionRing, putFrame } from '../../rings/submission.ts';
 import type { Entry } from '../../state/journal/format.ts';
-import { ENTRY_ANSWERS, ENTRY_FRAME, ENTRY_STREAM, entriesOf } from '../../state/journal/format.ts';
+import {
+  ENTRY_ANSWERS,
+  ENTRY_FRAME,
+  ENTRY_STREAM,
+  entriesOf,
+  viewOf,
+} from '../../state/journal/format.ts';
 import { isKept } from './kept-answers.ts';
 
 const QUANTUM = 4096;
@@ -224,8 +230,4 @@ function differs(head: number, was: number, is: number): ReplayMismatch {
       ? `${name} answered status ${was} and gives other words`
       : `${name} answered status ${was} and gives ${is}`,
   );
-}
-
-function viewOf({ buffer, byteOffset, byteLength }: Uint8Array): DataView {
-  return new DataView(buffer, byteOffset, byteLength);
 }

@@ -11,6 +11,7 @@
  */
 import { constants, open as openFile, unlink } from 'node:fs/promises';
 import { JOURNAL_BACKLOG_BYTES_MAX, JOURNAL_RETRY_MILLIS } from '../../../schemas/limits.ts';
+import { noteIn } from '../../rings/buckets.ts';
 import {
   GROUP_HEADER_BYTES,
   SEGMENT_HEADER_BYTES,
@@ -49,7 +50,7 @@ export interface GroupLogSite {
 export interface LogCounts {
   groups: number;
   bytes: number;
-  /** Bucket i: groups that took at most 2^i microseconds to be written and synced; behind them longer ones, and the sum. */
+  /** Microseconds that groups took to be written and synced, as in rings/buckets.ts. */
   readonly micros: Float64Array;
 }
 
@@ -343,16 +344,10 @@ function synced(state: State, { segment, group, buffer, bytes, onSynced }: Seale
   if (buffer.byteLength <= KEPT_BYTES) state.spare = buffer;
   counts.groups++;
   counts.bytes += bytes;
-  note(counts.micros, millis * 1000);
+  noteIn(counts.micros, millis * 1000);
   state.synced = { segment, group };
   if (!state.markHeld) writeMark(state, segment, group);
   onSynced();
-}
-
-function note(micros: Float64Array, value: number): void {
-  const bucket = value <= 1 ? 0 : 32 - Math.clz32(Math.ceil(value) - 1);
-  micros[Math.min(bucket, MICROS_BUCKETS - 1)]! += 1;
-  micros[MICROS_BUCKETS]! += value;
 }
 
 /** One write at a time; those that come meanwhile become one. */
