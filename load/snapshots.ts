@@ -5,6 +5,7 @@
 import { closeSync, fsyncSync, mkdtempSync, openSync, rmSync, writeSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { FLAGS } from '../schemas/flags.ts';
 import { encodeRequests } from '../schemas/records.ts';
 import { grouped, print, printJson, table } from '../src/cli/output.ts';
 import { streamUrl } from '../src/client/address.ts';
@@ -12,12 +13,12 @@ import { connectRest, type Rest } from '../src/client/rest.ts';
 import { connectStream, type HcallStream } from '../src/client/stream.ts';
 import { serve, type Daemon } from '../src/main.ts';
 import { serveOptions } from '../src/operations/config.ts';
+import { H_ENTER, H_REMOVE } from './engine/frames.ts';
 import { machine } from './machine.ts';
 import { EXIT, parseOptions, wholeNumber, wholeNumbers, type Profile } from './profile.ts';
 import { median, rounded } from './statistics.ts';
 
 const FRAME_RECORDS = 1024;
-const H_EXACT = 1n << 39n;
 /** Guest memory enough for a frame of its own behind each group of an order-24 table. */
 const RAM_BYTES = 2 ** 36;
 const FRAMES = 2 ** 20;
@@ -96,17 +97,17 @@ async function open(directory: string): Promise<Place> {
 }
 
 const enter = (group: number) => ({
-  opcode: 0x08,
+  opcode: H_ENTER,
   tag: group,
   words: [
-    H_EXACT,
+    FLAGS.H_EXACT,
     BigInt(group) * 8n,
     ((BigInt(group) + 1n) << 12n) | 1n,
     (BigInt(group % FRAMES) << 16n) | 0x190n,
   ],
 });
 const remove = (group: number) => ({
-  opcode: 0x04,
+  opcode: H_REMOVE,
   tag: group,
   words: [0n, BigInt(group) * 8n, 0n],
 });
@@ -133,11 +134,9 @@ function beginWork(stream: HcallStream, order: number) {
     return encodeRequests(records);
   });
   const told = new AbortController();
-  let records = 0;
   const work = async (): Promise<void> => {
     for (let i = 0; !told.signal.aborted; i = (i + 1) % frames.length) {
       await stream.sendFrame(frames[i]!, FRAME_RECORDS);
-      records += FRAME_RECORDS;
     }
     await stream.drained();
   };
@@ -146,7 +145,6 @@ function beginWork(stream: HcallStream, order: number) {
     async end() {
       told.abort();
       await done;
-      return records;
     },
   };
 }
