@@ -1,14 +1,12 @@
 /** `hptd walk` against a daemon: each outcome in words, its bits, what a translation leaves in the entry, and JSON. */
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
-import { once } from 'node:events';
 import { after, test } from 'node:test';
-import { fileURLToPath } from 'node:url';
 import { connectRest } from '../../src/client/rest.ts';
 import { serve } from '../../src/main.ts';
+import { node } from '../end-to-end/child.ts';
+import { ROOT } from '../end-to-end/fresh-tree.ts';
 
-const FRONT_DOOR = fileURLToPath(new URL('../../src/cli/hptd.ts', import.meta.url));
-const RUN_MILLIS = 60_000;
+const FRONT_DOOR = 'src/cli/hptd.ts';
 const daemon = await serve({ listen: '127.0.0.1:0', processors: 1, logLevel: 'silent' });
 after(() => daemon.close());
 const rest = connectRest(daemon.url);
@@ -27,17 +25,7 @@ async function enter(page: number, gpa: number, low: number) {
   return { ea: `0x${(page * 4096).toString(16)}`, ptex: `0x${ptex.toString(16)}` };
 }
 
-async function hptd(...words: string[]) {
-  const child = spawn(process.execPath, [FRONT_DOOR, ...words, '--url', daemon.url], {
-    env: { ...process.env, NO_COLOR: '1' },
-    timeout: RUN_MILLIS,
-  });
-  let [out, err] = ['', ''];
-  child.stdout.on('data', (data: Buffer) => (out += data));
-  child.stderr.on('data', (data: Buffer) => (err += data));
-  const [code] = (await once(child, 'close')) as [number | null];
-  return { code, out, err };
-}
+const hptd = (...words: string[]) => node([FRONT_DOOR, ...words, '--url', daemon.url], ROOT);
 
 async function walked(ea: string, ...words: string[]): Promise<string> {
   const { code, out, err } = await hptd('walk', 'g', ea, '--slbv', SLBV, ...words);

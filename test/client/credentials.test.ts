@@ -1,7 +1,5 @@
 /** Who asks, by token and by certificate: the client library and the commands, against a daemon that wants to know. */
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
-import { once } from 'node:events';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -10,6 +8,8 @@ import { fileURLToPath } from 'node:url';
 import { connect, RefusedError, UnavailableError } from '../../src/client/index.ts';
 import { serve, type Daemon } from '../../src/main.ts';
 import { makeToken } from '../../src/operations/access-file.ts';
+import { node } from '../end-to-end/child.ts';
+import { ROOT } from '../end-to-end/fresh-tree.ts';
 import {
   certificatesIn,
   CLIENT_EXTENSION,
@@ -17,8 +17,7 @@ import {
   withoutOpenssl,
 } from '../security/certificates.ts';
 
-const FRONT_DOOR = fileURLToPath(new URL('../../src/cli/hptd.ts', import.meta.url));
-const RUN_MILLIS = 60_000;
+const FRONT_DOOR = 'src/cli/hptd.ts';
 const skip = withoutOpenssl();
 const folder = mkdtempSync(join(tmpdir(), 'hptd-credentials-'));
 const at = (name: string): string => join(folder, name);
@@ -101,17 +100,8 @@ test('a certificate is for requests and streams too', { skip }, async () => {
   await client.deleteGuest('g');
 });
 
-async function hptd(words: string[], env: Record<string, string> = {}) {
-  const child = spawn(process.execPath, [FRONT_DOOR, ...words], {
-    env: { ...process.env, NO_COLOR: '1', HPTD_TOKEN: '', ...env },
-    timeout: RUN_MILLIS,
-  });
-  let [out, err] = ['', ''];
-  child.stdout.on('data', (data: Buffer) => (out += data));
-  child.stderr.on('data', (data: Buffer) => (err += data));
-  const [code] = (await once(child, 'close')) as [number | null];
-  return { code, out, err };
-}
+const hptd = (words: string[], env: Record<string, string> = {}) =>
+  node([FRONT_DOOR, ...words], ROOT, env);
 
 test('commands take certificates from options and from the environment', { skip }, async () => {
   const url = ['--url', secure.url];

@@ -3,22 +3,18 @@ import assert from 'node:assert/strict';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { test } from 'node:test';
 import type { TestContext } from 'node:test';
-import { FLAGS } from '../../schemas/flags.ts';
 import { guestConfig } from '../../schemas/guests.ts';
 import { CREDIT_BYTES, JOURNAL_BACKLOG_BYTES_MAX } from '../../schemas/limits.ts';
 import { encodeRequests } from '../../schemas/records.ts';
 import { startPool, stopPool } from '../../src/processors/pool.ts';
 import { compileEngine } from '../../src/rings/engine.ts';
 import { openDisk } from './disk.ts';
-import { call, folder, openAsker, openJournaledGuest, restart } from './journaled-guest.ts';
+import { call, enter, folder, openAsker, openJournaledGuest, restart } from './journaled-guest.ts';
 import { differenceOf } from './memory-difference.ts';
 
-const V = 0x1234_5600_0001n;
 const LONG_MILLIS = 60_000;
 const config = guestConfig.parse({ order: 18, ramBytes: 2 ** 24, memory: 'backed' });
 const module = await compileEngine();
-
-const enter = (slot: number) => call('H_ENTER', [FLAGS.H_EXACT, BigInt(slot), V, 0x10n]);
 
 async function open(context: TestContext) {
   const directory = folder(context);

@@ -3,6 +3,8 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
+import { FLAGS } from '../../schemas/flags.ts';
+import { guestConfig } from '../../schemas/guests.ts';
 import type { GuestConfig } from '../../schemas/guests.ts';
 import { operationByName } from '../../schemas/operations.ts';
 import { decodeAnswers, encodeRequests } from '../../schemas/records.ts';
@@ -33,6 +35,11 @@ export interface JournaledGuest {
   /** As a daemon does that is told to end. */
   readonly end: () => Promise<void>;
 }
+
+/** What most of the tests need: a small guest, and an entry of it. */
+export const smallGuest = guestConfig.parse({ order: 18, ramBytes: 2 ** 24 });
+export const enter = (slot: number) =>
+  call('H_ENTER', [FLAGS.H_EXACT, BigInt(slot), 0x1234_5600_0001n, 0x10n]);
 
 export function folder(context: TestContext): string {
   const directory = mkdtempSync(join(tmpdir(), 'hptd-journal-'));

@@ -1,18 +1,24 @@
 /** A processor died, and with it the order of what it did: nothing more is answered until an image is on disk. */
 import assert from 'node:assert/strict';
-import { cpSync } from 'node:fs';
+import { cpSync, readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { test } from 'node:test';
-import { FLAGS } from '../../schemas/flags.ts';
-import { guestConfig } from '../../schemas/guests.ts';
+import { decodeMark, markPath } from '../../src/state/journal/files.ts';
 import { startPool, stopPool } from '../../src/processors/pool.ts';
 import { compileEngine } from '../../src/rings/engine.ts';
-import { call, folder, openAsker, openJournaledGuest, restart } from './journaled-guest.ts';
+import {
+  BIRTH,
+  enter,
+  folder,
+  openAsker,
+  openJournaledGuest,
+  restart,
+  smallGuest,
+} from './journaled-guest.ts';
 
-const V = 0x1234_5600_0001n;
-const config = guestConfig.parse({ order: 18, ramBytes: 2 ** 24 });
 const module = await compileEngine();
-const enter = (slot: number) => call('H_ENTER', [FLAGS.H_EXACT, BigInt(slot), V, 0x10n]);
+const markedSegment = (directory: string) =>
+  decodeMark(readFileSync(markPath(directory)), BIRTH)?.segment;
 
 test('answers wait for the image with which the journal begins anew', async (context) => {
   const directory = folder(context);
@@ -22,7 +28,7 @@ test('answers wait for the image with which the journal begins anew', async (con
     return copy;
   };
   const pool = await startPool(module, 2);
-  const { guest, journal, memory, map, end } = openJournaledGuest(pool, config, directory);
+  const { guest, journal, memory, map, end } = openJournaledGuest(pool, smallGuest, directory);
   context.after(async () => {
     await end();
     await stopPool(pool);
@@ -43,15 +49,17 @@ test('answers wait for the image with which the journal begins anew', async (con
   while (stamps() < 4) await sleep(1);
   await sleep(50);
   assert.deepEqual([first.answers.length, second.answers.length], [1, 0]);
-  assert.equal(restart(module, config, copyOf()).records, 1, 'only what was answered');
+  assert.equal(restart(module, smallGuest, copyOf()).records, 1, 'only what was answered');
 
   await journal.hasImage(segment, 0);
   await Promise.all(asked);
   assert.deepEqual([first.answers.length, second.answers.length], [2, 2]);
   assert.equal(journal.wantsImage(), undefined);
+  // The mark follows the answers, and nothing waits for it.
+  while (markedSegment(directory) !== segment) await sleep(1);
   // Now the image is needed: without it the journal has lost what was answered.
   assert.throws(
-    () => restart(module, config, copyOf()),
+    () => restart(module, smallGuest, copyOf()),
     /the snapshot that it begins with is not there/,
   );
 });

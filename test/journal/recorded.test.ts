@@ -1,23 +1,25 @@
 /** A guest with a journal is recorded: both hear everything, and the recording's end leaves the journal its order. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { FLAGS } from '../../schemas/flags.ts';
-import { guestConfig } from '../../schemas/guests.ts';
 import { recordingBody } from '../../schemas/recordings.ts';
 import { startPool, stopPool } from '../../src/processors/pool.ts';
 import { compileEngine } from '../../src/rings/engine.ts';
-import { call, folder, openAsker, openJournaledGuest, restart } from './journaled-guest.ts';
+import {
+  enter,
+  folder,
+  openAsker,
+  openJournaledGuest,
+  restart,
+  smallGuest,
+} from './journaled-guest.ts';
 import { differenceOf } from './memory-difference.ts';
 
-const V = 0x1234_5600_0001n;
-const config = guestConfig.parse({ order: 18, ramBytes: 2 ** 24 });
 const module = await compileEngine();
-const enter = (slot: number) => call('H_ENTER', [FLAGS.H_EXACT, BigInt(slot), V, 0x10n]);
 
 test('a recording is ordered whatever was asked, and the journal goes on after it', async (context) => {
   const directory = folder(context);
   const pool = await startPool(module, 2);
-  const live = openJournaledGuest(pool, config, directory);
+  const live = openJournaledGuest(pool, smallGuest, directory);
   context.after(async () => {
     await live.end();
     await stopPool(pool);
@@ -36,6 +38,6 @@ test('a recording is ordered whatever was asked, and the journal goes on after i
   assert.equal(ended.tableHash, true);
   for (let slot = 2; slot < 40; slot++) await askAll(slot);
   await live.end();
-  const again = restart(module, config, directory);
+  const again = restart(module, smallGuest, directory);
   assert.equal(differenceOf(live, again.memory), undefined);
 });

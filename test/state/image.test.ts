@@ -11,6 +11,7 @@ import { DamagedImageError, ForeignImageError } from '../../src/state/image-form
 import { readImage } from '../../src/state/image-reader.ts';
 import { openTestGuest } from '../engine/harness.ts';
 import { directoryFor, FACTS, HEADER, noteEverything, writeImage } from './images.ts';
+import { randomFrom } from '../rings/random.ts';
 
 const HEAD = 16;
 const PREFIX = 24;
@@ -85,11 +86,8 @@ test('with any bit turned over, it is damaged', (context) => {
   all(0, starts[0]! + HEAD);
   for (const start of starts.slice(1, 4)) all(start, start + HEAD);
   all(starts.at(-1)!, whole.length);
-  let state = seed;
-  for (let i = 0; i < 1500; i++) {
-    state = (Math.imul(state, 1_103_515_245) + 12_345) >>> 0;
-    bits.push(state % (whole.length * 8));
-  }
+  const random = randomFrom(seed);
+  for (let i = 0; i < 1500; i++) bits.push(random.below(whole.length * 8));
   writeFileSync(path, whole);
   const file = openSync(path, 'r+');
   const missed = bits.filter((bit) => {

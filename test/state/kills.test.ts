@@ -23,6 +23,7 @@ import { streamUrl } from '../../src/client/address.ts';
 import { connectStream } from '../../src/client/stream.ts';
 import type { HcallStream } from '../../src/client/stream.ts';
 import { directoryFor } from './images.ts';
+import { randomFrom } from '../rings/random.ts';
 
 const GUESTS = ['a', 'b'];
 const GROUPS = 2 ** 13;
@@ -155,11 +156,7 @@ test('after each kill every guest is whole, and no older than promised', {
   const seed = Number(process.env['HPTD_SEED'] ?? Math.floor(Math.random() * 2 ** 31));
   const kills = Number(process.env['HPTD_KILLS'] ?? 5);
   const directory = directoryFor(context);
-  let state = seed;
-  const random = (): number => {
-    state = (Math.imul(state, 1_103_515_245) + 12_345) >>> 0;
-    return state / 2 ** 32;
-  };
+  const random = randomFrom(seed);
   const promised = new Map<string, number>();
   const seen: number[] = [];
   let life = await begin(context, directory);
@@ -179,8 +176,8 @@ test('after each kill every guest is whole, and no older than promised', {
           (one) => one.catch(untilKilled),
         ),
       );
-    const snapshots = Math.floor(random() * (LIFE_SNAPSHOTS_MAX + 1));
-    const moment = random() * END_MILLIS_MAX;
+    const snapshots = random.below(LIFE_SNAPSHOTS_MAX + 1);
+    const moment = random.below(END_MILLIS_MAX);
     const late = Date.now() + LIFE_MILLIS_MAX;
     const isDue = (): boolean => progress.answered >= snapshots || Date.now() >= late;
     while (!isDue()) await sleep(1);

@@ -19,6 +19,7 @@ import type { ReplayStream } from '../../src/cli/replay/run.ts';
 import type { StateDaemon } from './daemons.ts';
 import { openDaemon } from './daemons.ts';
 import { directoryFor } from './images.ts';
+import { randomFrom } from '../rings/random.ts';
 
 const PAGE = { pteh: '0x400001', ptel: '0x12' };
 
@@ -201,12 +202,12 @@ async function replayWithRestarts(context: TestContext, path: string, restartsMa
   const first = await openDaemon(context, directory, { processors: 1 });
   await first.createGuest('g', guestConfigFor(plan.header));
   await first.daemon.close();
-  let [state, frames, restarts] = [seed, 0, 0];
+  const random = randomFrom(seed);
+  let [frames, restarts] = [0, 0];
   const about = Math.max(1, Math.floor(plan.events / 4000 / restartsMax));
   const stream = await restlessStream(context, directory, 'g', () => {
-    state = (Math.imul(state, 1_103_515_245) + 12_345) >>> 0;
     frames++;
-    const isTime = restarts < restartsMax && (state >>> 8) % about === 0;
+    const isTime = restarts < restartsMax && random.below(about) === 0;
     if (isTime) restarts++;
     return isTime;
   });
