@@ -42,6 +42,7 @@ export interface StreamIndexes {
   readonly submissionHead: number;
   readonly consumed: number;
   readonly executedTo: number;
+  readonly answeredTo: number;
   readonly submissionTail: number;
   readonly completionTail: number;
   readonly completionHead: number;
@@ -58,6 +59,7 @@ export function streamIndexes(map: MemoryMap): StreamIndexes {
     submissionHead: map.SUBMISSION_HEAD >> 2,
     consumed: map.CONSUMED >> 2,
     executedTo: map.EXECUTED_TO >> 2,
+    answeredTo: map.ANSWERED_TO >> 2,
     submissionTail: map.SUBMISSION_TAIL >> 2,
     completionTail: map.COMPLETION_TAIL >> 2,
     completionHead: map.COMPLETION_HEAD >> 2,

@@ -1,6 +1,8 @@
 /** What schemas/limits.ts and the engine's memory map both say must be the same. */
 import assert from 'node:assert/strict';
+import { constants, PerformanceObserver } from 'node:perf_hooks';
 import { test } from 'node:test';
+import { setImmediate as turn } from 'node:timers/promises';
 import * as limits from '../../schemas/limits.ts';
 import { EXPLAIN_WORDS, HEADER_BYTES } from '../../schemas/records.ts';
 import { compileEngine, guestMemory, openEngine } from '../../src/rings/engine.ts';
@@ -41,4 +43,24 @@ test('each side of a ring writes its own cache lines', () => {
     line,
   );
   assert.equal(new Set([...processors, ...lines]).size, 5);
+});
+
+interface Detail {
+  readonly kind: number;
+}
+
+test('memory for guests makes nobody look through the heap', async () => {
+  let looks = 0;
+  const observer = new PerformanceObserver((list) => {
+    for (const { detail } of list.getEntries() as (PerformanceEntry & { detail: Detail })[])
+      if (detail.kind === constants.NODE_PERFORMANCE_GC_MAJOR) looks++;
+  });
+  observer.observe({ entryTypes: ['gc'] });
+  const memories = [guestMemory(), guestMemory(), guestMemory(), guestMemory()];
+  await turn();
+  await turn();
+  observer.disconnect();
+  assert.ok(memories.every(({ buffer }) => buffer.byteLength === 65535 * 65536));
+  // One may be due for reasons of its own.
+  assert.ok(looks <= 1, `${looks} looks`);
 });
