@@ -2,7 +2,7 @@
  * The daemon put together: guests on their processors, behind REST and streams. Read this to see what there is.
  */
 import Fastify, { LogController } from 'fastify';
-import type { FastifyBaseLogger, FastifyInstance } from 'fastify';
+import type { FastifyInstance } from 'fastify';
 import type { Logger } from 'pino';
 import type { z } from 'zod';
 import {
@@ -28,6 +28,8 @@ import type { Guard } from './transports/access.ts';
 import { auditAdministration } from './transports/audit.ts';
 import type { Audit } from './transports/audit.ts';
 import { countConnections } from './transports/connections.ts';
+import { countRequests } from './transports/http-requests.ts';
+import type { RequestCounts } from './transports/http-requests.ts';
 import { httpRoutes } from './transports/http.ts';
 import { problemServerOptions } from './transports/problems.ts';
 import { guardQuotas } from './transports/quotas.ts';
@@ -59,13 +61,15 @@ export async function serve(given: z.input<typeof serveOptions>): Promise<Daemon
     reach.access === undefined ? undefined : watchAccess(options.accessFile!, reach.access, log);
   let closing: Promise<void> | undefined;
   const app = openServer(options, log);
+  // Before whatever may refuse one.
+  const requests = countRequests(app);
   const isTls = reach.tls !== undefined;
   const connections = countConnections(app.server, options, isTls);
   const guarded = guard(app, { ...options, connections, access, hostNames: hostNamesOf(options) });
   const audit = auditAdministration(app, { log, clientOf: (request) => guarded.clientOf(request) });
   guardQuotas(app, { ...options, guests, guard: guarded });
   const isReady = (): boolean => closing === undefined;
-  await openRoutes(app, { guests, isReady, guard: guarded, audit, options });
+  await openRoutes(app, { guests, isReady, guard: guarded, audit, options, requests, log });
 
   let opened: Doors | undefined;
   const closeAll = async (): Promise<void> => {
@@ -111,14 +115,16 @@ interface RoutesSite {
   readonly guard: Guard;
   readonly audit: Audit | undefined;
   readonly options: ServeOptions;
+  readonly requests: RequestCounts;
+  readonly log: Logger;
 }
 
 async function openRoutes(app: FastifyInstance, site: RoutesSite): Promise<void> {
-  const { guests, isReady, guard: guarded, audit, options } = site;
+  const { guests, isReady, guard: guarded, audit, options, requests, log } = site;
   const peers = new Set<Peer>();
   const htabIdleMillis = options.htabIdleSecondsMax * 1000;
-  await app.register(httpRoutes, { guests, isReady, peers, htabIdleMillis });
-  await app.register(streamRoutes, { guests, guard: guarded, audit, peers });
+  await app.register(httpRoutes, { guests, isReady, peers, requests, log, htabIdleMillis });
+  await app.register(streamRoutes, { guests, guard: guarded, audit, peers, log });
   await app.ready();
   // It never listens itself, and this starts its watch over requests that come too slowly.
   app.server.emit('listening');
@@ -134,7 +140,6 @@ function stateOf(
 }
 
 function openServer(options: ServeOptions, log: Logger): FastifyInstance {
-  const requestLog: FastifyBaseLogger = log;
   const app = Fastify({
     ...problemServerOptions,
     http: {
@@ -144,9 +149,7 @@ function openServer(options: ServeOptions, log: Logger): FastifyInstance {
       shouldUpgradeCallback: isStreamRequest,
     },
     requestTimeout: options.requestSecondsMax * 1000,
-    // Requests have the daemon's log. As Fastify's own logger it would cost two listeners and two clocks a request, for lines
-    // that are not wanted, and a logger of its own a request more than most requests.
-    childLoggerFactory: () => requestLog,
+    // Fastify has no logger: it would cost each request two listeners and two clocks, for lines that are not wanted.
     logController: new LogController({ disableRequestLogging: true }),
   });
   if (log.isLevelEnabled('debug')) {

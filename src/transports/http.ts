@@ -13,7 +13,7 @@
  *   http-documents.ts  what the daemon says of itself, and its problems
  *   bodies.ts       what is wrong with a body
  */
-import type { FastifyInstance } from 'fastify';
+import type { FastifyBaseLogger, FastifyInstance } from 'fastify';
 import { HTAB_IDLE_SECONDS_MAX } from '../../schemas/limits.ts';
 import { OPERATIONS } from '../../schemas/operations.ts';
 import { problem } from '../../schemas/problems.ts';
@@ -27,6 +27,7 @@ import { memoryRoutes } from './http-memory.ts';
 import { memslotRoutes } from './http-memslots.ts';
 import { metricsRoutes } from './http-metrics.ts';
 import { countRequests } from './http-requests.ts';
+import type { RequestCounts } from './http-requests.ts';
 import { recordingRoutes } from './http-recordings.ts';
 import { resizeRoutes } from './http-resize.ts';
 import { stateRoutes } from './http-state.ts';
@@ -40,15 +41,19 @@ export interface HttpOptions {
   readonly isReady?: () => boolean;
   /** Of streams, for the metrics. */
   readonly peers?: Iterable<Peer>;
+  /** Where requests have been counted from the first hook on. */
+  readonly requests?: RequestCounts;
+  /** For what goes wrong. */
+  readonly log?: FastifyBaseLogger;
   /** How long a table stream may stand still, and a reader be left alone. */
   readonly htabIdleMillis?: number;
 }
 
 export async function httpRoutes(app: FastifyInstance, options: HttpOptions): Promise<void> {
-  const { guests, isReady = () => true, peers = [] } = options;
+  const { guests, isReady = () => true, peers = [], log = app.log } = options;
   const htabIdleMillis = options.htabIdleMillis ?? 1000 * HTAB_IDLE_SECONDS_MAX;
-  const requests = countRequests(app);
-  answerProblems(app);
+  const requests = options.requests ?? countRequests(app);
+  answerProblems(app, log);
   // Fastify reads text/plain by itself, and a call is never that.
   app.removeContentTypeParser('text/plain');
   informationRoutes(app, guests, isReady);
@@ -59,11 +64,17 @@ export async function httpRoutes(app: FastifyInstance, options: HttpOptions): Pr
   memslotRoutes(app, guests);
   hostRoutes(app, guests);
   resizeRoutes(app, guests);
-  recordingRoutes(app, guests);
   stateRoutes(app, guests);
   metricsRoutes(app, guests, peers, requests);
   await app.register(async (scope) => memoryRoutes(scope, guests));
-  await app.register(async (scope) => htabRoutes(scope, guests, htabIdleMillis));
+  // Fastify logs what broke an answer that had begun. Other routes answer at once, and with a logger each request is dearer.
+  const register = (routes: (scope: FastifyInstance) => void) =>
+    app.register(async (scope) => {
+      scope.setChildLoggerFactory(() => log);
+      routes(scope);
+    });
+  await register((scope) => recordingRoutes(scope, guests));
+  await register((scope) => htabRoutes(scope, guests, htabIdleMillis));
 }
 
 // What fastify-plugin does: no context of its own, so that errors elsewhere are answered here too.

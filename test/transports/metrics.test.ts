@@ -1,5 +1,8 @@
 /** /metrics: what it counts is what was answered, and its text is what a scraper can read. */
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { get } from 'node:http';
+import type { IncomingMessage } from 'node:http';
 import { test } from 'node:test';
 import type { TestContext } from 'node:test';
 import { OPERATIONS } from '../../schemas/operations.ts';
@@ -118,6 +121,14 @@ const requestsOf = (series: ReadonlyMap<string, number>) =>
       .map(([name, count]) => [name.slice('hptd_http_requests_total'.length), count]),
   );
 
+/** fetch would not lie about a host. */
+async function refusedByHost(url: string, path: string): Promise<void> {
+  const headers = { host: 'elsewhere.example' };
+  const [reply] = (await once(get(`${url}${path}`, { headers }), 'response')) as [IncomingMessage];
+  assert.equal(reply.statusCode, 421);
+  await once(reply.resume(), 'end');
+}
+
 test('requests are counted by pattern of the route, method and class of the status', async (context) => {
   const { url, rest } = await openDaemon(context);
   await rest.createGuest('g', { order: 18 });
@@ -125,6 +136,8 @@ test('requests are counted by pattern of the route, method and class of the stat
   await fetch(`${url}/v1/guests/g`, { method: 'HEAD' });
   for (const path of ['/v1/guests/g', '/v1/guests/h?x=1', '/v1/guests/nobody', '/secret-1', '/x'])
     await (await fetch(`${url}${path}`)).text();
+  // What is refused before its route is asked: by the name it calls the daemon.
+  await refusedByHost(url, '/v1/guests/g');
   // A method that the address does not take.
   await (await fetch(`${url}/metrics`, { method: 'POST' })).text();
   // A stream that is refused is a request like others; one that opens is none.
@@ -134,7 +147,7 @@ test('requests are counted by pattern of the route, method and class of the stat
     '{method="PUT",route="/v1/guests/{guest}",status="2xx"}': 2,
     '{method="HEAD",route="/v1/guests/{guest}",status="2xx"}': 1,
     '{method="GET",route="/v1/guests/{guest}",status="2xx"}': 2,
-    '{method="GET",route="/v1/guests/{guest}",status="4xx"}': 1,
+    '{method="GET",route="/v1/guests/{guest}",status="4xx"}': 2,
     '{method="GET",route="/v1/guests/{guest}/stream",status="4xx"}': 1,
     '{method="any",route="none",status="4xx"}': 3,
   };
@@ -142,7 +155,7 @@ test('requests are counted by pattern of the route, method and class of the stat
   assert.deepEqual(requestsOf(series), expected);
   const labels = '{method="GET",route="/v1/guests/{guest}"}';
   const count = series.get(`hptd_http_request_duration_seconds_count${labels}`);
-  assert.equal(count, 3);
+  assert.equal(count, 4);
   assert.ok(series.get(`hptd_http_request_duration_seconds_sum${labels}`)! > 0);
   const again = requestsOf(await scrape(url));
   assert.deepEqual(again, { ...expected, '{method="GET",route="/metrics",status="2xx"}': 1 });
