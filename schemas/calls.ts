@@ -5,21 +5,20 @@
  *   {"hcall": "H_ENTER", "flags": ["H_EXACT"], "ptex": "0x190b8", "pteh": "0x…", "ptel": "0x…"}
  *   {"hcall": "H_ENTER", "status": "H_SUCCESS", "code": 0, "ptex": "0x190b8"}
  *
- * One schema an operation is built when this file is loaded. A call that has nothing but its arguments, written as most
- * write them, is seen to be right at a glance; any other costs one pass of zod, whose findings call-problems.ts puts into
- * words. The glance takes a third of the time and a tenth of the code, which a busy cache notices more
- * (load/README.md); test/schemas/calls.test.ts holds the two together.
+ * One schema an operation is built when this file is loaded. A plain call is seen to be right at a glance (plain-calls.ts);
+ * any other costs one pass of zod, whose findings call-problems.ts puts into words.
  */
 import { z } from 'zod';
 import { callRefused, hcallUnknown, inBatch } from './call-problems.ts';
-import { FLAGS, type FlagName } from './flags.ts';
+import { FLAG_NAMES_MAX, FLAGS, type FlagName } from './flags.ts';
 import { BATCH_HCALLS_MAX } from './limits.ts';
 import { OPERATIONS, type Argument, type Operation } from './operations.ts';
+import { glance, PLAIN_WORDS_BYTES } from './plain-calls.ts';
 import { problem, shortened } from './problems.ts';
 import { EXPLAIN_WORDS, type AnswerRecord, type RequestRecord } from './records.ts';
 import { explain, type Explanation } from './rules.ts';
 import { statusName } from './statuses.ts';
-import { hex, word, WORD_TEXT } from './words.ts';
+import { hex, word } from './words.ts';
 
 export interface CallOptions {
   /** Control operations are allowed beside the hcalls. */
@@ -40,9 +39,6 @@ export type JsonAnswer = {
   data?: string[];
   explanation?: Explanation;
 } & { [result: string]: unknown };
-
-/** More than there are, and each may be named twice. */
-const FLAG_NAMES_MAX = 64;
 
 /** Words as JSON has them; they become bigints behind the schema, where it costs no second pass. */
 const jsonWord = word.in;
@@ -96,9 +92,9 @@ export function callSchema(name: string): z.ZodObject | undefined {
   return PARSERS.get(name)?.schema;
 }
 
-type Fields = Record<string, unknown>;
+export type Fields = Readonly<Record<string, unknown>>;
 
-function isFields(body: unknown): body is Fields {
+export function isFields(body: unknown): body is Fields {
   return typeof body === 'object' && body !== null && !Array.isArray(body);
 }
 
@@ -119,9 +115,8 @@ export function parseCall(body: unknown, name?: string, options: CallOptions = {
     throw hcallUnknown(wanted, options.control === true);
   }
   const { operation } = parser;
-  const plain = plainWords(operation, body);
-  if (plain !== undefined)
-    return { operation, record: recordWith(operation, plain), tag: undefined };
+  const plain = plainRecord(operation, body);
+  if (plain !== undefined) return { operation, record: plain, tag: undefined };
   const parsed = parser.schema.safeParse(body);
   if (!parsed.success) throw callRefused(operation, body, parsed.error.issues);
   return {
@@ -131,37 +126,15 @@ export function parseCall(body: unknown, name?: string, options: CallOptions = {
   };
 }
 
-/** The words of a call with all of its arguments, flags by name, words as "0x…", and no other member. Else undefined. */
-function plainWords(operation: Operation, body: Fields): bigint[] | undefined {
+/** Room for the words of any plain call, until they are copied. */
+const glanced = new DataView(new ArrayBuffer(PLAIN_WORDS_BYTES));
+
+function plainRecord(operation: Operation, body: Fields): RequestRecord | undefined {
+  const count = glance(operation, body, glanced, 0);
+  if (count === undefined) return undefined;
   const words: bigint[] = [];
-  let members = body.hcall === operation.name ? 1 : 0;
-  for (const { name, kind } of operation.arguments) {
-    const value = body[name];
-    if (value !== undefined) members++;
-    if (kind === 'flags') {
-      const flags = plainFlags(operation, value);
-      if (flags === undefined) return undefined;
-      words.push(flags);
-    } else if (typeof value === 'string' && WORD_TEXT.test(value)) {
-      words.push(BigInt(value));
-    } else return undefined;
-  }
-  return Object.keys(body).length === members ? words : undefined;
-}
-
-function plainFlags(operation: Operation, value: unknown): bigint | undefined {
-  if (value === undefined) return 0n;
-  if (!Array.isArray(value) || value.length > FLAG_NAMES_MAX) return undefined;
-  let flags = 0n;
-  for (const name of value) {
-    if (!operation.flags.includes(name as FlagName)) return undefined;
-    flags |= FLAGS[name as FlagName];
-  }
-  return flags;
-}
-
-function recordWith({ opcode }: Operation, words: bigint[]): RequestRecord {
-  return { opcode, tag: 0, words, explain: false };
+  for (let i = 0; i < count; i++) words.push(glanced.getBigUint64(8 * i, true));
+  return { opcode: operation.opcode, tag: 0, words, explain: false };
 }
 
 function recordOf(operation: Operation, fields: Fields): RequestRecord {

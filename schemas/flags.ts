@@ -32,6 +32,9 @@ export const FLAGS = {
 
 export type FlagName = keyof typeof FLAGS;
 
+/** As many names as a call may give: more than there are, and each may be named twice. */
+export const FLAG_NAMES_MAX = 64;
+
 export const FLAG_NAMES = Object.keys(FLAGS) as FlagName[];
 
 /** The flags word that the named flags make. */

@@ -40,13 +40,24 @@ export function requestBytes(record: RequestRecord): number {
   return HEADER_BYTES + 8 * record.words.length;
 }
 
+/** Writes the header of a record of `count` words at `offset` and returns where its words belong. */
+export function writeRequestHeader(
+  view: DataView,
+  offset: number,
+  opcode: number,
+  tag: number,
+  count: number,
+): number {
+  view.setUint16(offset, opcode, true);
+  view.setUint16(offset + 2, count | (RECORD_VERSION << 12), true);
+  view.setUint32(offset + 4, tag, true);
+  return offset + HEADER_BYTES;
+}
+
 /** Writes a record at `offset` and returns the offset behind it. */
 export function writeRequest(view: DataView, offset: number, record: RequestRecord): number {
   const opcode = record.opcode | (record.explain === true ? EXPLAIN_BIT : 0);
-  view.setUint16(offset, opcode, true);
-  view.setUint16(offset + 2, record.words.length | (RECORD_VERSION << 12), true);
-  view.setUint32(offset + 4, record.tag, true);
-  let at = offset + HEADER_BYTES;
+  let at = writeRequestHeader(view, offset, opcode, record.tag, record.words.length);
   for (const word of record.words) {
     view.setBigUint64(at, word, true);
     at += 8;

@@ -9,6 +9,7 @@ import type { ProblemError } from '../../schemas/problems.ts';
 import { CONTROL_BIT } from '../../schemas/records.ts';
 import type { AnswerRecord, RequestRecord } from '../../schemas/records.ts';
 import { openHere } from '../processors/here.ts';
+import type { AnswerHere, Here } from '../processors/here.ts';
 import type { Processor } from '../processors/pool.ts';
 import { endProblem, openCaller } from './caller.ts';
 import type { Caller } from './caller.ts';
@@ -21,31 +22,42 @@ const LITTLE_RECORDS = 64;
 /** Between looks at who waits for an answer for too long. */
 const WAIT_LOOK_MILLIS = 500;
 
+type Fail = (reason: string) => void;
+
 export function runOne(
   state: GuestState,
   record: RequestRecord,
-  fail: (reason: string) => void,
+  fail: Fail,
 ): AnswerRecord | Promise<AnswerRecord> {
-  try {
-    const answer = executeHere(state, record);
-    if (answer !== undefined) return answer;
-  } catch (error) {
-    fail(`the engine broke in the main thread: ${(error as Error).message}`);
-    throw error;
-  }
-  return run(state, [record]).then(([answer]) => answer!);
+  return hereOf(state, fail)?.execute(record) ?? run(state, [record]).then(([answer]) => answer!);
 }
 
-/** Undefined: not executed. A processor has to, or to say why not. */
-function executeHere(state: GuestState, record: RequestRecord): AnswerRecord | undefined {
+/** Undefined: not executed, see `runOne`. */
+export function runPlain(
+  state: GuestState,
+  opcode: number,
+  words: DataView,
+  count: number,
+  fail: Fail,
+): AnswerHere | undefined {
+  return hereOf(state, fail)?.executePlain(opcode, words, count);
+}
+
+/** Undefined: a processor has to execute what comes now, or to say why not. */
+function hereOf(state: GuestState, fail: Fail): Here | undefined {
   const { end, life, callers, site } = state;
   // What a journal keeps goes over a stream.
   if (end !== undefined || state.journal !== undefined || !executesHcalls(life)) return undefined;
   // What came before is executed before.
   for (const caller of callers.values()) if (caller.unanswered() > 0) return undefined;
   const { engine, memory, pool } = site;
-  state.here ??= openHere(engine, memory, pool.processors.length, STREAMS_PER_GUEST_MAX - 1);
-  return state.here.execute(record);
+  return (state.here ??= openHere(
+    engine,
+    memory,
+    pool.processors.length,
+    STREAMS_PER_GUEST_MAX - 1,
+    ({ message }) => fail(`the engine broke in the main thread: ${message}`),
+  ));
 }
 
 export function run(state: GuestState, records: readonly RequestRecord[]): Promise<AnswerRecord[]> {

@@ -9,7 +9,7 @@ import type { Processor } from '../processors/pool.ts';
 import type { WatchedGuest } from '../processors/stuck.ts';
 import type { KeptGuest } from '../state/kept-guest.ts';
 import { answersOf, countersOf, memslotsOf, resizeOf, runsOf } from './facts.ts';
-import { run, runOne } from './guest-calls.ts';
+import { run, runOne, runPlain } from './guest-calls.ts';
 import { openStreams, orderOf, processorsOf } from './guest-state.ts';
 import type { GuestSite, GuestState } from './guest-state.ts';
 import { openStream, processorForClient, ringFillOf, withOwnStream } from './guest-streams.ts';
@@ -83,6 +83,7 @@ export function openGuest(site: GuestSite): OwnedGuest {
     checkStream: () => void processorForClient(state),
     run: (records) => run(state, records),
     runOne: (record) => runOne(state, record, failWithRecordings),
+    runPlain: (opcode, words, count) => runPlain(state, opcode, words, count, failWithRecordings),
     async finish(end, graceMillis) {
       await finish(state, end, graceMillis);
       recordings.dropAll();

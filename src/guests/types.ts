@@ -6,6 +6,7 @@ import type { AskedState, GuestState } from '../../schemas/guest-states.ts';
 import type { StatusName } from '../../schemas/statuses.ts';
 import type { GuestConfig } from '../../schemas/guests.ts';
 import type { ProblemError } from '../../schemas/problems.ts';
+import type { AnswerHere } from '../processors/here.ts';
 import type { State } from '../state/state.ts';
 import type { JournalFacts } from './journal/journal.ts';
 import type { Recordings } from './recording/recordings.ts';
@@ -127,6 +128,11 @@ export interface Guest {
   run(records: readonly RequestRecord[]): Promise<AnswerRecord[]>;
   /** One record, as `run`; the answer is there at once if the main thread could execute it itself. */
   runOne(record: RequestRecord): AnswerRecord | Promise<AnswerRecord>;
+  /**
+   * An hcall whose `count` words lie at the beginning of `words`, little-endian, executed at once. The answer is good until
+   * the next call. Undefined: it was not executed, and `runOne` is to be asked.
+   */
+  runPlain(opcode: number, words: DataView, count: number): AnswerHere | undefined;
 }
 
 /** What may be asked of the state of the daemon. `snapshot` throws a problem. */

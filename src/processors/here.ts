@@ -8,7 +8,12 @@
  * whenever the hcall cannot be executed here, it is a processor's matter. Main thread only.
  */
 import { operationByName } from '../../schemas/operations.ts';
-import { HEADER_BYTES, readAnswer, writeRequest } from '../../schemas/records.ts';
+import {
+  HEADER_BYTES,
+  readAnswer,
+  writeRequest,
+  writeRequestHeader,
+} from '../../schemas/records.ts';
 import type { AnswerRecord, RequestRecord } from '../../schemas/records.ts';
 import type { Engine } from '../rings/engine.ts';
 import { resetStream, streamMemory } from '../rings/stream-memory.ts';
@@ -20,13 +25,27 @@ const SHORT = new Set(
   ),
 );
 
+/** An answer as it lies in the ring, until the next hcall is executed. */
+export interface AnswerHere {
+  status: number;
+  /** Little-endian, from `at` on. */
+  readonly words: DataView;
+  readonly at: number;
+  count: number;
+}
+
 export interface Here {
   /**
    * The hcall's answer. Undefined: it was not executed, and a processor has to. Any error is a defect of the engine, and the
-   * guest is not to be used any more.
+   * guest is not to be used any more: `broken` was told.
    */
   execute(record: RequestRecord): AnswerRecord | undefined;
+  /** The same for an hcall whose words lie at the beginning of `words`, little-endian. */
+  executePlain(opcode: number, words: DataView, count: number): AnswerHere | undefined;
 }
+
+/** Where the only item of a ring has its record. */
+const RECORD = HEADER_BYTES;
 
 /** `index`: a processor's number that nobody else has; `slot`: a stream that is nobody else's. */
 export function openHere(
@@ -34,34 +53,60 @@ export function openHere(
   { buffer }: WebAssembly.Memory,
   index: number,
   slot: number,
+  broken: (error: Error) => void,
 ): Here {
   calls.beProcessor(index);
   calls.neverWait();
   const rings = streamMemory(buffer, map, slot);
   const { block, at, submissionWords } = rings;
   const request = new DataView(buffer, rings.submission.byteOffset);
-  const answer = new DataView(buffer, rings.completion.byteOffset);
-  const words = new Int32Array(buffer, 0, map.MEMSLOTS >> 2);
+  const words = new DataView(buffer, rings.completion.byteOffset);
+  const guest = new Int32Array(buffer, 0, map.MEMSLOTS >> 2);
+  const answer: AnswerHere = { status: 0, words, at: RECORD + HEADER_BYTES, count: 0 };
+  resetStream(rings, false);
+
+  /** Items of a recorded guest have stamps, and an order with those of other streams. */
+  function executes(opcode: number): boolean {
+    return SHORT.has(opcode) && guest[map.RECORDING >> 2] === map.RECORDING_OFF;
+  }
+
+  /** Executes the request that ends at `end`. False: nothing was. */
+  function run(end: number): boolean {
+    // Nothing is left of the call before, so both rings begin anew.
+    block[at.submissionHead] = 0;
+    block[at.consumed] = 0;
+    block[at.executedTo] = 0;
+    block[at.answeredTo] = 0;
+    block[at.completionTail] = 0;
+    submissionWords[0] = end - HEADER_BYTES;
+    submissionWords[1] = at.records;
+    block[at.submissionTail] = end;
+    try {
+      calls.run(slot, 1);
+    } catch (error) {
+      if (calls.stepBack() !== 0) return false;
+      broken(error as Error);
+      throw error;
+    }
+    // In a paused guest it was left alone.
+    return block[at.completionTail] !== 0;
+  }
+
   return {
     execute(record) {
-      // Items of a recorded guest have stamps, and an order with those of other streams.
-      if (!SHORT.has(record.opcode) || words[map.RECORDING >> 2] !== map.RECORDING_OFF)
-        return undefined;
-      // Nothing is left of the call before, so both rings may begin anew.
-      resetStream(rings, false);
-      const end = writeRequest(request, HEADER_BYTES, record);
-      submissionWords[0] = end - HEADER_BYTES;
-      submissionWords[1] = at.records;
-      block[at.submissionTail] = end;
-      try {
-        calls.run(slot, 1);
-      } catch (error) {
-        if (calls.stepBack() === 0) throw error;
-        return undefined;
-      }
-      // In a paused guest it was left alone.
-      if (block[at.completionTail] === 0) return undefined;
-      return readAnswer(answer, HEADER_BYTES);
+      if (!executes(record.opcode)) return undefined;
+      const end = writeRequest(request, RECORD, record);
+      return run(end) ? readAnswer(words, RECORD) : undefined;
+    },
+    executePlain(opcode, given, count) {
+      if (!executes(opcode)) return undefined;
+      const from = writeRequestHeader(request, RECORD, opcode, 0, count);
+      for (let i = 0; i < 8 * count; i += 4)
+        request.setInt32(from + i, given.getInt32(i, true), true);
+      if (!run(from + 8 * count)) return undefined;
+      answer.status = words.getInt16(RECORD, true);
+      answer.count = words.getUint16(RECORD + 2, true);
+      return answer;
     },
   };
 }

@@ -96,6 +96,7 @@ function guestHere(on: TestGuest): Guest {
       close() {},
     }),
     run: async (records) => answersOf(encodeRequests(records)),
+    runPlain: () => undefined,
     runOne: (record) => answersOf(encodeRequests([record]))[0]!,
   };
 }

@@ -7,6 +7,7 @@ import { describe, test } from 'node:test';
 import { HCALLS, operationByName } from '../../schemas/operations.ts';
 import type { AnswerRecord, RequestRecord } from '../../schemas/records.ts';
 import { openHere } from '../../src/processors/here.ts';
+import type { Here } from '../../src/processors/here.ts';
 import { compileEngine, openEngine } from '../../src/rings/engine.ts';
 import { openTestGuest } from '../engine/harness.ts';
 import type { TestGuest } from '../engine/harness.ts';
@@ -31,8 +32,22 @@ function openStage() {
   for (let slot = 0n; slot < 7n; slot++)
     enterAt(guest, GROUP + slot, ((slot + 1n) << 12n) | V, (BigInt(FRAME) << 16n) | RW);
   guest.call('SET_RC', [GROUP, R, 0n]);
-  const here = openHere(openEngine(module, guest.memory), guest.memory, INDEX, STREAM);
+  const engine = openEngine(module, guest.memory);
+  const here = openHere(engine, guest.memory, INDEX, STREAM, ({ message }) => assert.fail(message));
   return { guest, here };
+}
+
+/** As its words would come from a body. */
+function executePlain(here: Here, { opcode, words }: RequestRecord) {
+  const given = new DataView(new ArrayBuffer(8 * words.length));
+  for (const [i, value] of words.entries()) given.setBigUint64(8 * i, value, true);
+  const answer = here.executePlain(opcode, given, words.length);
+  if (answer === undefined) return undefined;
+  const { status, count, words: out, at } = answer;
+  return {
+    status,
+    words: Array.from({ length: count }, (_, i) => out.getBigUint64(at + 8 * i, true)),
+  };
 }
 
 const rmapOf = (guest: TestGuest, frame: number) =>
@@ -74,13 +89,21 @@ describe('what is free is executed at once', () => {
       assert.equal(answer.tag, 7);
       checkTable(guest);
     });
+
+    test(`a plain ${name} answers the same and does the same`, () => {
+      const [one, other] = [openStage(), openStage()];
+      const { tag: _own, ...answer } = one.here.execute(request)!;
+      const plain = executePlain(other.here, request)!;
+      assert.deepEqual(plain, answer);
+      assert.deepEqual(seen(other.guest), seen(one.guest));
+    });
   }
 
   test('thousands of calls in a row', () => {
     const { guest, here } = openStage();
     for (let i = 0; i < 5000; i++) {
       assert.deepEqual(here.execute(enterFree())!.words, [GROUP + 7n]);
-      assert.equal(here.execute(record('H_REMOVE', 0n, GROUP + 7n, 0n))!.status, 0);
+      assert.equal(executePlain(here, record('H_REMOVE', 0n, GROUP + 7n, 0n))!.status, 0);
     }
     checkTable(guest);
   });
@@ -93,6 +116,7 @@ test('nothing but short hcalls is executed', () => {
     if (/^H_(ENTER|REMOVE|READ|PROTECT|CLEAR_REF|CLEAR_MOD)$/.test(name)) continue;
     const words = Array<bigint>(wordsMin).fill(0n);
     assert.equal(here.execute({ opcode, tag: 0, words }), undefined, name);
+    assert.equal(executePlain(here, { opcode, tag: 0, words }), undefined, name);
   }
   assert.equal(here.execute(record('HOST_UNMAP', BigInt(FRAME) << 16n)), undefined);
   assert.equal(seen(guest), before);

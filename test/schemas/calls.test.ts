@@ -16,9 +16,11 @@ import {
 import { FLAGS, flagsWord, type FlagName } from '../../schemas/flags.ts';
 import { BATCH_HCALLS_MAX } from '../../schemas/limits.ts';
 import { OPERATIONS, type Operation } from '../../schemas/operations.ts';
+import { plainAnswer } from '../../schemas/plain-calls.ts';
 import { renderProblem } from '../../schemas/problem-document.ts';
 import { ProblemError, type ProblemCode, type ProblemPart } from '../../schemas/problems.ts';
 import { encodeRequests } from '../../schemas/records.ts';
+import { STATUSES } from '../../schemas/statuses.ts';
 import { hex } from '../../schemas/words.ts';
 // Its HPTD_SEED is printed, and taken from the environment.
 import { seedOf } from './seed.ts';
@@ -396,4 +398,19 @@ test('a call that is seen to be right at a glance is what the schema makes of it
   });
   fc.assert(property, { ...seedOf(context), numRuns: 2000 });
   assert.ok(right > 50, `${right} right ones`);
+});
+
+test('the text of a plain answer is the JSON of the answer', (context) => {
+  const words = fc.array(fc.bigInt(0n, 2n ** 64n - 1n), { maxLength: 12 });
+  const statuses = fc.constantFrom(...Object.values(STATUSES), 9999, -32768);
+  const places = fc.nat(5).map((place) => 8 * place);
+  const rows = fc.constantFrom(...OPERATIONS);
+  const property = fc.property(rows, statuses, words, places, (operation, status, list, at) => {
+    const view = new DataView(new ArrayBuffer(at + 8 * list.length));
+    for (const [i, value] of list.entries()) view.setBigUint64(at + 8 * i, value, true);
+    const text = plainAnswer(operation, { status, words: view, at, count: list.length });
+    const answer = renderAnswer(operation, { tag: 0, status, words: list }, false);
+    assert.equal(text, JSON.stringify(answer));
+  });
+  fc.assert(property, { ...seedOf(context), numRuns: 2000 });
 });

@@ -79,6 +79,7 @@ function fakeGuest(fake: FakeGuests, name: string, config: GuestConfig): Guest {
       if (fake.failure !== undefined) throw fake.failure;
       return records.map((record) => answerOf(fake, record));
     },
+    runPlain: () => undefined,
     async runOne(record) {
       if (fake.failure !== undefined) throw fake.failure;
       return answerOf(fake, record);
