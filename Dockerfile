@@ -14,7 +14,9 @@ WORKDIR /app
 COPY package.json package-lock.json asconfig.json ./
 # No scripts: they would fetch another Node for machines that have an old one, and this one is new.
 RUN npm ci --ignore-scripts
-COPY src/engine src/engine
+COPY schemas schemas
+COPY src src
+COPY load load
 RUN npm run build:engine
 RUN npm prune --omit=dev --ignore-scripts
 # What is left of that other Node, and commands that no daemon runs.

@@ -2,7 +2,7 @@
  * Plain calls: nothing but their arguments, all of them, written as most write them. They are seen to be right at a glance,
  * without a schema, and their words are written as bytes, without a bigint; any other call is a matter of the schema
  * (calls.ts). A glance takes a fifth of the schema's time and a tenth of its code, which a busy cache notices more
- * (load/README.md); test/schemas/calls.test.ts holds the two together.
+ * (load/README.md); test/schemas/plain-calls.test.ts holds the two together.
  */
 import { FLAGS, FLAG_NAMES_MAX, type FlagName } from './flags.ts';
 import { OPERATIONS, type Operation } from './operations.ts';

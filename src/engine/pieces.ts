@@ -15,9 +15,9 @@ import { KEEP_EPOCH, PIECES, PIECE_SHIFT } from './memory-map';
 /** About to change the piece that has this address. */
 @inline
 export function noteChange(address: usize): void {
-  const piece = PIECES + (address >> <usize>PIECE_SHIFT);
+  const piece = address >> <usize>PIECE_SHIFT;
   const epoch = load<u8>(KEEP_EPOCH);
-  if (load<u8>(piece) != epoch) store<u8>(piece, epoch);
+  if (load<u8>(piece, PIECES) != epoch) store<u8>(piece, epoch, PIECES);
 }
 
 /** About to change [from, from + bytes). */

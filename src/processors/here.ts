@@ -17,6 +17,7 @@ import {
 import type { AnswerRecord, RequestRecord } from '../../schemas/records.ts';
 import type { Engine } from '../rings/engine.ts';
 import { resetStream, streamMemory } from '../rings/stream-memory.ts';
+import type { StreamMemory } from '../rings/stream-memory.ts';
 
 /** A microsecond each, and nobody has seen anything of them before they are done: what stepping back asks for. */
 const SHORT = new Set(
@@ -58,7 +59,6 @@ export function openHere(
   calls.beProcessor(index);
   calls.neverWait();
   const rings = streamMemory(buffer, map, slot);
-  const { block, at, submissionWords } = rings;
   const request = new DataView(buffer, rings.submission.byteOffset);
   const words = new DataView(buffer, rings.completion.byteOffset);
   const guest = new Int32Array(buffer, 0, map.MEMSLOTS >> 2);
@@ -66,21 +66,12 @@ export function openHere(
   resetStream(rings, false);
 
   /** Items of a recorded guest have stamps, and an order with those of other streams. */
-  function executes(opcode: number): boolean {
-    return SHORT.has(opcode) && guest[map.RECORDING >> 2] === map.RECORDING_OFF;
-  }
+  const executes = (opcode: number): boolean =>
+    SHORT.has(opcode) && guest[map.RECORDING >> 2] === map.RECORDING_OFF;
 
   /** Executes the request that ends at `end`. False: nothing was. */
   function run(end: number): boolean {
-    // Nothing is left of the call before, so both rings begin anew.
-    block[at.submissionHead] = 0;
-    block[at.consumed] = 0;
-    block[at.executedTo] = 0;
-    block[at.answeredTo] = 0;
-    block[at.completionTail] = 0;
-    submissionWords[0] = end - HEADER_BYTES;
-    submissionWords[1] = at.records;
-    block[at.submissionTail] = end;
+    beginAnew(rings, end);
     try {
       calls.run(slot, 1);
     } catch (error) {
@@ -89,7 +80,7 @@ export function openHere(
       throw error;
     }
     // In a paused guest it was left alone.
-    return block[at.completionTail] !== 0;
+    return rings.block[rings.at.completionTail] !== 0;
   }
 
   return {
@@ -109,4 +100,16 @@ export function openHere(
       return answer;
     },
   };
+}
+
+/** Rings whose only item is the request that ends at `end`: nothing is left of the call before. */
+function beginAnew({ block, at, submissionWords }: StreamMemory, end: number): void {
+  block[at.submissionHead] = 0;
+  block[at.consumed] = 0;
+  block[at.executedTo] = 0;
+  block[at.answeredTo] = 0;
+  block[at.completionTail] = 0;
+  submissionWords[0] = end - HEADER_BYTES;
+  submissionWords[1] = at.records;
+  block[at.submissionTail] = end;
 }

@@ -153,9 +153,15 @@ export function guestMemory(): WebAssembly.Memory {
   return memory;
 }
 
-/** An engine on a guest's memory, for the calling thread alone. */
-export function openEngine(module: WebAssembly.Module, memory: WebAssembly.Memory): Engine {
-  const { exports } = new WebAssembly.Instance(module, { env: { memory } });
+/**
+ * An engine on a guest's memory, for the calling thread alone. `more`: what a build imports that is not for daemons.
+ */
+export function openEngine(
+  module: WebAssembly.Module,
+  memory: WebAssembly.Memory,
+  more: Record<string, Record<string, unknown>> = {},
+): Engine {
+  const { exports } = new WebAssembly.Instance(module, { env: { memory }, ...more });
   const map = Object.fromEntries(
     MAP_NAMES.map((name) => [name, (exports[name] as { value: number }).value >>> 0]),
   ) as MemoryMap;
