@@ -11,9 +11,10 @@
  */
 import { HOST_PAGE_SHIFT, PTEX_COUNT, RAM_BYTES, REVMAP_BASE, TABLE_BASE, TABLE_ORDER } from './memory-map';
 import { frameOf, hostState, rmapOf, slotOf } from './memslots';
-import { OP_H_ENTER, OP_H_PROTECT } from './opcodes';
+import { BULK_PTEX } from './hcalls/bulk-remove';
+import { OP_H_BULK_REMOVE, OP_H_ENTER, OP_H_PROTECT } from './opcodes';
 import { actualPageShift, pageAddress } from './page-sizes';
-import { RECORD_HEADER_BYTES, recordBytes, recordOpcode } from './records';
+import { RECORD_HEADER_BYTES, recordBytes, recordOpcode, recordWords } from './records';
 
 /** Few enough that none leaves the first-level cache before it is used. */
 const RECORDS: u32 = 32;
@@ -50,6 +51,16 @@ export function touchAhead(record: usize, end: usize): usize {
         if (opcode == OP_H_ENTER) sum += load<u64>(table + at, 64);
       }
       if (opcode == OP_H_ENTER && framesToo) sum += touchFrame(record + RECORD_HEADER_BYTES);
+    } else if (opcode == OP_H_BULK_REMOVE) {
+      const args = record + RECORD_HEADER_BYTES;
+      const argsEnd = args + (<usize>recordWords(head) << 3);
+      // A pair begins with its ptex, below what is asked of it.
+      for (let pair = args; pair < argsEnd; pair += 16) {
+        const ptex = load<u64>(pair) & BULK_PTEX;
+        if (ptex >= entries) break;
+        const at = <usize>ptex << 4;
+        sum += load<u64>(table + at) + load<u64>(revmap + at);
+      }
     }
     record += recordBytes(head);
   }

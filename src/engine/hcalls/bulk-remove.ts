@@ -30,7 +30,8 @@ import { AT_REAL, yieldPoint } from '../yield-point';
 import { entryMatches } from './match';
 import { noteMmioChange } from './remove';
 
-const PTEX_MASK: u64 = 0x00ffffffffffffff;
+/** Of tsh. */
+export const BULK_PTEX: u64 = 0x00ffffffffffffff;
 const TYPE_REQUEST: u64 = 1;
 const TYPE_END: u64 = 3;
 const SELECT_ANDCOND: u64 = 1;
@@ -90,7 +91,7 @@ function answeredBefore(response: u64): i32 {
 
 /** Answers a pair that is no proper request. */
 function refusePair(pair: usize, tsh: u64, index: u64): i32 {
-  const ptex = tsh & PTEX_MASK;
+  const ptex = tsh & BULK_PTEX;
   const selector = (tsh >> 56) & 3;
   if (tsh >> 62 != TYPE_REQUEST) because(RULE_BULK_TYPE, index, tsh >> 62);
   else if (selector == SELECT_ILLEGAL) because(RULE_BULK_SELECTOR, index, selector);
@@ -101,12 +102,12 @@ function refusePair(pair: usize, tsh: u64, index: u64): i32 {
 }
 
 function respond(pair: usize, tsh: u64, code: u64): void {
-  store<u64>(pair, ((code | ((tsh >> 56) & 3)) << 56) | (tsh & PTEX_MASK));
+  store<u64>(pair, ((code | ((tsh >> 56) & 3)) << 56) | (tsh & BULK_PTEX));
 }
 
 /** One removal: at once if nothing has to be invalidated, else into the batch. */
 function removePair(pair: usize, tsh: u64, operand: u64): void {
-  const ptex = tsh & PTEX_MASK;
+  const ptex = tsh & BULK_PTEX;
   const entry = hpteAddress(ptex);
   const record = recordOf(pair);
   if (batch == 0 || !tryLockHpte(entry, HPTE_V_HVLOCK, record)) {
@@ -153,7 +154,7 @@ function finishBatch(): void {
   tlbsync();
   for (let pair = pairs; batch != 0; batch >>= 1, pair += 16) {
     if ((batch & 1) == 0) continue;
-    const ptex = load<u64>(pair) & PTEX_MASK;
+    const ptex = load<u64>(pair) & BULK_PTEX;
     const entry = hpteAddress(ptex);
     const real = atomic.load<u64>(entry, 8);
     unlinkInvalidated(guestV(load<u64>(entry), real), real, ptex);
