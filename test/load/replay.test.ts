@@ -26,6 +26,7 @@ const COLUMNS = [
   'hcalls',
   'compared',
   'mismatches',
+  'firstSeconds',
   'seconds',
   'hcallsPerSecond',
   'ratioToGuest',
