@@ -6,7 +6,7 @@
  * SPEC: sd_listen_fds(3): sockets are descriptors from 3 on, LISTEN_FDS counts them, LISTEN_PID says whose they are.
  */
 import { once } from 'node:events';
-import { lstatSync, mkdirSync } from 'node:fs';
+import { lstatSync } from 'node:fs';
 import { lstat, unlink } from 'node:fs/promises';
 import { connect, createServer } from 'node:net';
 import type { AddressInfo, ListenOptions, Server, Socket } from 'node:net';
@@ -15,6 +15,7 @@ import { createServer as createTlsServer } from 'node:tls';
 import { TLS_HANDSHAKE_MILLIS } from '../../schemas/limits.ts';
 import type { ListenAddress } from './config.ts';
 import { ConfigurationError } from './configuration.ts';
+import { makeFolder } from './folders.ts';
 import { isLoopback, refuseOpenDoor, userSocket } from './reach.ts';
 import type { TlsFiles } from './reach.ts';
 
@@ -149,7 +150,7 @@ async function listening(
 
 /** Somebody else may have made one of this name, to stand between the daemon and its clients. */
 function makeSocketFolder(path: string): void {
-  mkdirSync(path, { recursive: true, mode: 0o700 });
+  makeFolder(path);
   const found = lstatSync(path);
   if (found.isDirectory() && found.uid === process.getuid?.() && (found.mode & 0o022) === 0) return;
   throw new ConfigurationError(

@@ -9,10 +9,11 @@
  *
  * Main thread. What is said about names relies on guestName (schemas/guests.ts): a guest's name is a file's, without a dot in front.
  */
-import { mkdirSync, readdirSync, renameSync, rmSync, statSync } from 'node:fs';
+import { readdirSync, renameSync, rmSync, statSync } from 'node:fs';
 import { mkdir, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { guestName } from '../../schemas/guests.ts';
+import { makeFolder } from '../operations/folders.ts';
 import { syncDirectorySync } from './image-writer.ts';
 import { syncDirectory } from './journal/files.ts';
 
@@ -24,9 +25,9 @@ export interface ImageFile {
 const IMAGE = /^(\d{1,15})\.image$/;
 const DAMAGED = /\.image\.damaged$/;
 
-/** For its owner alone. To be locked next. */
+/** To be locked next. */
 export function makeDirectory(directory: string): void {
-  mkdirSync(join(directory, 'guests'), { recursive: true, mode: 0o700 });
+  makeFolder(join(directory, 'guests'));
 }
 
 /** Names of the guests. Throws away what a crash left, so only at start, locked. */
