@@ -130,7 +130,7 @@ export function parseCall(body: unknown, name?: string, options: CallOptions = {
 const glanced = new DataView(new ArrayBuffer(PLAIN_WORDS_BYTES));
 
 function plainRecord(operation: Operation, body: Fields): RequestRecord | undefined {
-  const count = glance(operation, body, glanced, 0);
+  const count = glance(operation, body, glanced);
   if (count === undefined) return undefined;
   const words: bigint[] = [];
   for (let i = 0; i < count; i++) words.push(glanced.getBigUint64(8 * i, true));

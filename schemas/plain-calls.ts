@@ -1,7 +1,7 @@
 /**
  * Plain calls: nothing but their arguments, all of them, written as most write them. They are seen to be right at a glance,
  * without a schema, and their words are written as bytes, without a bigint; any other call is a matter of the schema
- * (calls.ts). A glance takes a fifth of the schema's time and a tenth of its code, which a busy cache notices more
+ * (calls.ts). A glance takes a third of the schema's time and a tenth of its code, which a busy cache notices more
  * (load/README.md); test/schemas/plain-calls.test.ts holds the two together.
  */
 import { FLAGS, FLAG_NAMES_MAX, type FlagName } from './flags.ts';
@@ -24,15 +24,14 @@ interface Answer {
   readonly count: number;
 }
 
-/** The words of a plain call go to `into` from `at` on, little-endian: how many. Undefined: the call is not plain. */
+/** The words of a plain call go to the beginning of `into`, little-endian: how many. Undefined: the call is not plain. */
 export function glance(
   operation: Operation,
   body: Readonly<Record<string, unknown>>,
   into: DataView,
-  at: number,
 ): number | undefined {
   let members = body.hcall === operation.name ? 1 : 0;
-  let place = at;
+  let place = 0;
   for (const { name, kind } of operation.arguments) {
     const value = body[name];
     if (value !== undefined) members++;

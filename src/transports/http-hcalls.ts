@@ -71,7 +71,7 @@ const words = new DataView(new ArrayBuffer(PLAIN_WORDS_BYTES));
 function runPlain(guest: Guest, name: string, body: unknown): Written | undefined {
   const operation = operationByName(name);
   if (operation?.kind !== 'hcall' || !isFields(body)) return undefined;
-  const count = glance(operation, body, words, 0);
+  const count = glance(operation, body, words);
   if (count === undefined) return undefined;
   const answer = guest.runPlain(operation.opcode, words, count);
   return answer && { text: plainAnswer(operation, answer) };
