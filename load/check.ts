@@ -6,11 +6,14 @@ import {
   judge,
   type Judgement,
   readBudgets,
+  spreadOf,
   type Verdict,
 } from './budgets/budgets.ts';
 import { machine } from './machine.ts';
 import { EXIT, parseOptions, type Profile } from './profile.ts';
 import { type Outcome, runProfile } from './run-profile.ts';
+
+const AGAIN_MAX = 2;
 
 const WORDS: Record<Verdict, string> = {
   ambition: 'ambition',
@@ -22,7 +25,8 @@ const WORDS: Record<Verdict, string> = {
 export const check: Profile = {
   name: 'check',
   summary: 'the budgets of load/budgets.json: which figures fall short',
-  help: `Runs the profiles that load/budgets.json names, about three minutes, and compares their figures with the budgets.
+  help: `Runs the profiles that load/budgets.json names, two minutes, or six on a busy machine, and compares their figures with
+the budgets. A run whose rounds lie far apart is made again, up to twice; the quietest counts.
 Exit code 1: a figure falls short of its "must", or could not be measured.
 
   --json              one JSON object instead of the table`,
@@ -44,9 +48,27 @@ async function run(words: readonly string[]): Promise<number> {
 export async function measureBudgets({ runs, budgets }: Budgets): Promise<Judgement[]> {
   const outcomes = new Map<string, Outcome>();
   for (const [name, words] of Object.entries(runs)) {
-    outcomes.set(name, await runProfile(words.split(' ')));
+    const measure = (): Promise<Outcome> => runProfile(words.split(' '));
+    outcomes.set(name, await quietest(measure, (outcome) => spreadOf(name, budgets, outcome)));
   }
   return budgets.map((budget) => judge(budget, outcomes));
+}
+
+/**
+ * Measures, and again while the machine does something else too: the quietest counts, whatever its figures are. But a failure
+ * counts always.
+ */
+export async function quietest(
+  measure: () => Promise<Outcome>,
+  spreadOfOne: (outcome: Outcome) => number,
+): Promise<Outcome> {
+  let best = await measure();
+  for (let i = 0; i < AGAIN_MAX && isUnsure({ spread: spreadOfOne(best) }); i++) {
+    if (best.failure !== undefined) break;
+    const other = await measure();
+    if (other.failure !== undefined || spreadOfOne(other) < spreadOfOne(best)) best = other;
+  }
+  return best;
 }
 
 function complaintOf({

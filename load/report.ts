@@ -13,7 +13,7 @@ import { type Json, runProfile } from './run-profile.ts';
 export const report: Profile = {
   name: 'report',
   summary: 'the short form of every profile as one HTML page with plots',
-  help: `Runs the budgets and the short form of every profile, about ten minutes, and writes one HTML page that needs
+  help: `Runs the budgets and the short form of every profile, ten to fifteen minutes, and writes one HTML page that needs
 nothing else. Exit code 1: a run failed; the page says which.
 
   --out FILE          where to (load-report.html)`,

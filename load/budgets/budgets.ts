@@ -53,6 +53,17 @@ export function isUnsure({ spread }: Pick<Judgement, 'spread'>): boolean {
   return spread !== null && spread > SPREAD_MAX;
 }
 
+/** How far a run's rounds lay apart, the greatest that its budgets tell. 0: none does. */
+export function spreadOf(
+  run: string,
+  budgets: readonly Budget[],
+  { json }: Pick<Outcome, 'json'>,
+): number {
+  const places = budgets.flatMap(({ spread }) => spread).filter((at) => runOf(at) === run);
+  const spreads = places.flatMap((at) => (json === undefined ? [] : valuesAt(json, pathOf(at))));
+  return Math.max(0, ...spreads);
+}
+
 export function readBudgets(): Budgets {
   return parseBudgets(readFileSync(new URL('../budgets.json', import.meta.url), 'utf8'));
 }
@@ -70,6 +81,10 @@ export function parseBudgets(text: string): Budgets {
 
 function runOf(text: string): string {
   return text.slice(0, text.indexOf(':'));
+}
+
+function pathOf(text: string): string {
+  return text.slice(text.indexOf(':') + 1);
 }
 
 /**
@@ -98,7 +113,7 @@ export function judge(budget: Budget, outcomes: ReadonlyMap<string, Outcome>): J
   const common = { name, must, ambition, better, commands };
   const at = (place: string): number[] => {
     const json = outcomes.get(runOf(place))?.json;
-    return json === undefined ? [] : valuesAt(json, place.slice(place.indexOf(':') + 1));
+    return json === undefined ? [] : valuesAt(json, pathOf(place));
   };
   const worst = (place: string, direction: Budget['better']): number | undefined =>
     at(place).toSorted((a, b) => (direction === 'lower' ? b - a : a - b))[0];

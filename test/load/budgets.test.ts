@@ -7,8 +7,10 @@ import {
   judge,
   parseBudgets,
   readBudgets,
+  spreadOf,
   valuesAt,
 } from '../../load/budgets/budgets.ts';
+import { quietest } from '../../load/check.ts';
 import type { Json, Outcome } from '../../load/run-profile.ts';
 
 const ENGINE = {
@@ -114,4 +116,41 @@ test("the project's own budgets: an ambition is never less than what must be", (
   }
   const used = budgets.map(({ figure }) => figure.slice(0, figure.indexOf(':')));
   assert.deepEqual(new Set(used), new Set(Object.keys(runs)), 'a run that no budget needs');
+});
+
+test('a run on a busy machine is made again, and the quietest counts, whatever its figures', async () => {
+  const budgets = [budget({ spread: ['engine:results[mix=insert+remove].spread'] })];
+  const outcome = (spread: number, failure?: string): Outcome => ({
+    command: `spread ${spread}`,
+    json: { results: [{ mix: 'insert+remove', spread }] },
+    failure,
+  });
+  const made = async (...outcomesToCome: Outcome[]): Promise<string> => {
+    const left = [...outcomesToCome];
+    const spread = (one: Outcome) => spreadOf('engine', budgets, one);
+    const { command } = await quietest(async () => left.shift()!, spread);
+    return `${command}, ${left.length} left`;
+  };
+  assert.equal(await made(outcome(0.1), outcome(0)), 'spread 0.1, 1 left');
+  assert.equal(await made(outcome(0.5), outcome(0.2), outcome(0)), 'spread 0.2, 1 left');
+  assert.equal(await made(outcome(0.5), outcome(0.9), outcome(0.6)), 'spread 0.5, 0 left');
+  assert.equal(
+    await made(outcome(0.9), outcome(0.6), outcome(0.7), outcome(0)),
+    'spread 0.6, 1 left',
+  );
+  // A wrong answer is not to be measured away.
+  assert.equal(await made(outcome(0.9, 'wrong'), outcome(0)), 'spread 0.9, 1 left');
+  assert.equal(await made(outcome(0.5), outcome(0.9, 'wrong'), outcome(0)), 'spread 0.9, 1 left');
+});
+
+test('the spread of a run: the greatest that its budgets tell, none of others, 0 without any', () => {
+  const at = (mix: string) => `engine:results[mix=${mix}].spread`;
+  const spreadIn = (run: string, ...places: string[]) =>
+    spreadOf(run, [budget({ spread: places.slice(0, 1) }), budget({ spread: places.slice(1) })], {
+      json: ENGINE,
+    });
+  assert.equal(spreadIn('engine', at('full'), at('insert+remove')), 0.4);
+  assert.equal(spreadIn('engine', at('full')), 0);
+  assert.equal(spreadIn('rest', at('insert+remove')), 0);
+  assert.equal(spreadOf('engine', [budget({ spread: [at('full')] })], { json: undefined }), 0);
 });
