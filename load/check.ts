@@ -13,6 +13,7 @@ import { machine } from './machine.ts';
 import { EXIT, parseOptions, type Profile } from './profile.ts';
 import { type Outcome, runProfile } from './run-profile.ts';
 
+/** More would be longer than anybody waits. */
 const AGAIN_MAX = 2;
 
 const WORDS: Record<Verdict, string> = {

@@ -5,11 +5,8 @@ import { dropCompletions, openCompletionRing } from '../../src/rings/completion.
 import { guestMemory, openEngine } from '../../src/rings/engine.ts';
 import { streamMemory } from '../../src/rings/stream-memory.ts';
 import { openSubmissionRing, putFrame } from '../../src/rings/submission.ts';
-import { openFrame, takeFrame } from '../engine/frames.ts';
-import { MIXES, SLOTS, type Scene } from '../engine/mixes.ts';
-import { openRandom } from '../engine/random.ts';
+import { cycleOf, guestTraffic } from '../stream/traffic.ts';
 
-const MIX = 'insert+remove';
 const ORDER = 18;
 const FRAMES = 40;
 const HCALLS = 512;
@@ -26,27 +23,10 @@ export function train(module: WebAssembly.Module, onBranch: OnBranch): void {
   engine.calls.beProcessor(0);
   const rings = streamMemory(memory.buffer, engine.map, 0);
   const [submission, completion] = [openSubmissionRing(rings), openCompletionRing(rings)];
-  const mix = MIXES.find(({ name }) => name === MIX)!;
-  const scene = openScene();
-  for (let frame = 0; frame < FRAMES; frame++) {
-    while (scene.writer.hcalls + 2 <= HCALLS) mix.unit(scene);
-    putFrame(submission, takeFrame(scene.writer).bytes);
-    engine.calls.run(0, HCALLS);
+  const { frames } = cycleOf(guestTraffic(0, 1, ORDER, FRAMES * HCALLS), HCALLS);
+  for (const { bytes, hcalls } of frames) {
+    putFrame(submission, bytes);
+    engine.calls.run(0, hcalls);
     dropCompletions(completion);
   }
-}
-
-function openScene(): Scene {
-  return {
-    writer: openFrame(HCALLS),
-    random: openRandom(0),
-    worker: 0,
-    workers: 1,
-    contended: false,
-    firstGroup: 0,
-    groupStep: 1,
-    groups: 2 ** (ORDER - 7),
-    frames: 2 ** (ORDER - 10),
-    lowSlots: SLOTS,
-  };
 }

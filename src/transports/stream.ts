@@ -9,7 +9,7 @@
  */
 import type { IncomingMessage } from 'node:http';
 import websocket from '@fastify/websocket';
-import type { FastifyBaseLogger, FastifyInstance, FastifyRequest } from 'fastify';
+import type { FastifyInstance, FastifyRequest } from 'fastify';
 import type { WebSocket } from 'ws';
 import { FRAME_BYTES_MAX, PING_INTERVAL_MILLIS } from '../../schemas/limits.ts';
 import { ProblemError, problem } from '../../schemas/problems.ts';
@@ -30,13 +30,9 @@ export interface StreamRouteOptions {
   readonly audit?: Audit | undefined;
   /** Who has a stream open is kept here. */
   readonly peers?: Set<Peer>;
-  /** Absent: the instance's. */
-  readonly log?: FastifyBaseLogger;
   /** For tests. */
   readonly pingIntervalMillis?: number;
 }
-
-type Site = Required<Pick<StreamRouteOptions, 'guests' | 'peers' | 'log'>>;
 
 type StreamRoute = { Params: { guest: string }; Querystring: { role?: string } };
 
@@ -69,16 +65,14 @@ export async function streamRoutes(
     guests,
     guard,
     audit,
-    log = app.log,
     pingIntervalMillis = PING_INTERVAL_MILLIS,
     peers = new Set(),
   } = options;
-  const site: Site = { guests, peers, log };
   await app.register(websocket, {
     options: SERVER_OPTIONS,
     // ws closes the socket itself, with the code that fits (1009, 1002, 1007).
     errorHandler: (error, _socket, request) =>
-      log.debug({ err: error, traceId: traceIdOf(request) }, 'a stream broke its protocol'),
+      request.log.debug({ err: error, traceId: traceIdOf(request) }, 'a stream broke its protocol'),
     preClose(done) {
       for (const client of app.websocketServer.clients) client.close(1012, 'the daemon shuts down');
       app.websocketServer.close();
@@ -100,7 +94,7 @@ export async function streamRoutes(
     },
     wsHandler: (socket, request) => {
       const mayStay = (): boolean => guard?.mayKeep(request) ?? true;
-      const isOpen = openPeer(site, { socket, answersPings: true, mayStay }, request);
+      const isOpen = openPeer(peers, guests, { socket, answersPings: true, mayStay }, request);
       if (isOpen && roleOf(request) === 'host') audit?.hostStreamOpened(request);
     },
   });
@@ -138,7 +132,8 @@ function roleOf({ query }: FastifyRequest<StreamRoute>): Role {
 
 /** False: it was closed. Nothing is awaited before the listeners are attached: a message that comes earlier would be lost. */
 function openPeer(
-  { guests, peers, log }: Site,
+  peers: Set<Peer>,
+  guests: Guests,
   peer: Peer,
   request: FastifyRequest<StreamRoute>,
 ): boolean {
@@ -154,19 +149,20 @@ function openPeer(
   } catch (error) {
     // The last stream, or the guest, was taken between the check and the upgrade.
     const known = error instanceof ProblemError ? error : undefined;
-    if (known === undefined) log.error({ err: error, traceId }, 'a stream could not be opened');
+    if (known === undefined)
+      request.log.error({ err: error, traceId }, 'a stream could not be opened');
     socket.close(known === undefined ? 1011 : 1013, known?.detail ?? 'internal');
     return false;
   }
   peers.add(peer);
-  log.debug({ guest: name, traceId }, 'a stream was opened');
+  request.log.debug({ guest: name, traceId }, 'a stream was opened');
   socket.on('message', (data: Buffer, isBinary) => stream.onMessage(data, isBinary));
   socket.on('pong', () => {
     peer.answersPings = true;
   });
   request.raw.socket.on('drain', () => stream.onDrain());
   socket.on('close', (code) => {
-    log.debug({ guest: name, traceId, code }, 'a stream was closed');
+    request.log.debug({ guest: name, traceId, code }, 'a stream was closed');
     peers.delete(peer);
     stream.onClose();
   });
