@@ -9,7 +9,7 @@
  */
 import type { IncomingMessage } from 'node:http';
 import websocket from '@fastify/websocket';
-import type { FastifyInstance, FastifyRequest } from 'fastify';
+import type { FastifyBaseLogger, FastifyInstance, FastifyRequest } from 'fastify';
 import type { WebSocket } from 'ws';
 import { FRAME_BYTES_MAX, PING_INTERVAL_MILLIS } from '../../schemas/limits.ts';
 import { ProblemError, problem } from '../../schemas/problems.ts';
@@ -30,6 +30,8 @@ export interface StreamRouteOptions {
   readonly audit?: Audit | undefined;
   /** Who has a stream open is kept here. */
   readonly peers?: Set<Peer>;
+  /** Absent: the instance's. */
+  readonly log?: FastifyBaseLogger;
   /** For tests. */
   readonly pingIntervalMillis?: number;
 }
@@ -65,9 +67,11 @@ export async function streamRoutes(
     guests,
     guard,
     audit,
+    log = app.log,
     pingIntervalMillis = PING_INTERVAL_MILLIS,
     peers = new Set(),
   } = options;
+  app.setChildLoggerFactory(() => log);
   await app.register(websocket, {
     options: SERVER_OPTIONS,
     // ws closes the socket itself, with the code that fits (1009, 1002, 1007).
