@@ -238,7 +238,9 @@ const statistics = z.object({
         tlbsyncs: count,
       }),
     )
-    .describe('the last one is the main thread, which executes single hcalls of REST itself'),
+    .describe(
+      'the last one is the main thread, which executes short hcalls that come one at a time itself',
+    ),
 });
 
 const page = (state: string) => z.object({ gpa: hexWord, page: z.literal(state) });

@@ -1,35 +1,28 @@
 /** Calls that the daemon makes for its clients over REST and the JSON stream: here, or over a stream of its own. Main thread only. */
-import {
-  REST_IN_FLIGHT_MAX,
-  REST_WAIT_MILLIS,
-  STREAMS_PER_GUEST_MAX,
-} from '../../schemas/limits.ts';
+import { REST_IN_FLIGHT_MAX, REST_WAIT_MILLIS } from '../../schemas/limits.ts';
 import { problem } from '../../schemas/problems.ts';
 import type { ProblemError } from '../../schemas/problems.ts';
 import { CONTROL_BIT } from '../../schemas/records.ts';
 import type { AnswerRecord, RequestRecord } from '../../schemas/records.ts';
-import { openHere } from '../processors/here.ts';
 import type { AnswerHere, Here } from '../processors/here.ts';
 import type { Processor } from '../processors/pool.ts';
 import { endProblem, openCaller } from './caller.ts';
 import type { Caller } from './caller.ts';
 import type { GuestState } from './guest-state.ts';
 import { openStream } from './guest-streams.ts';
-import { beginHcalls, endHcalls, executesHcalls } from './life.ts';
+import { hereOf } from './here.ts';
+import { beginHcalls, endHcalls } from './life.ts';
 
 /** Records unanswered up to which a processor is as good as idle: some microseconds of its time. */
 const LITTLE_RECORDS = 64;
 /** Between looks at who waits for an answer for too long. */
 const WAIT_LOOK_MILLIS = 500;
 
-type Fail = (reason: string) => void;
-
 export function runOne(
   state: GuestState,
   record: RequestRecord,
-  fail: Fail,
 ): AnswerRecord | Promise<AnswerRecord> {
-  return hereOf(state, fail)?.execute(record) ?? run(state, [record]).then(([answer]) => answer!);
+  return hereForRest(state)?.execute(record) ?? run(state, [record]).then(([answer]) => answer!);
 }
 
 /** Undefined: not executed, see `runOne`. */
@@ -38,26 +31,14 @@ export function runPlain(
   opcode: number,
   words: DataView,
   count: number,
-  fail: Fail,
 ): AnswerHere | undefined {
-  return hereOf(state, fail)?.executePlain(opcode, words, count);
+  return hereForRest(state)?.executePlain(opcode, words, count);
 }
 
-/** Undefined: a processor has to execute what comes now, or to say why not. */
-function hereOf(state: GuestState, fail: Fail): Here | undefined {
-  const { end, life, callers, site } = state;
-  // What a journal keeps goes over a stream.
-  if (end !== undefined || state.journal !== undefined || !executesHcalls(life)) return undefined;
+function hereForRest(state: GuestState): Here | undefined {
   // What came before is executed before.
-  for (const caller of callers.values()) if (caller.unanswered() > 0) return undefined;
-  const { engine, memory, pool } = site;
-  return (state.here ??= openHere(
-    engine,
-    memory,
-    pool.processors.length,
-    STREAMS_PER_GUEST_MAX - 1,
-    ({ message }) => fail(`the engine broke in the main thread: ${message}`),
-  ));
+  for (const caller of state.callers.values()) if (caller.unanswered() > 0) return undefined;
+  return hereOf(state);
 }
 
 export function run(state: GuestState, records: readonly RequestRecord[]): Promise<AnswerRecord[]> {

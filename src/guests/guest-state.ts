@@ -40,8 +40,10 @@ export interface GuestState {
   readonly recorded: RecordedGuest;
   /** Why the guest takes nothing more. */
   end: StreamEnd | undefined;
-  /** The main thread as a processor of the guest, since REST first had something for it. */
+  /** The main thread as a processor of the guest, since there first was something for it. */
   here: Here | undefined;
+  /** Ends every stream at once, and recordings. */
+  readonly fail: (reason: string) => void;
   journal: Journal | undefined;
 }
 

@@ -10,6 +10,8 @@ import type { Journal, JournaledStream, StreamJournal } from './journal/journal.
 import type { RecordedStream, StreamTap } from './recording/recorded-guest.ts';
 import type { GuestStream, RingFill, Role, StreamEnd, StreamListener } from './types.ts';
 import { CREDIT_BYTES, FRAME_OVERHEAD_BYTES } from '../../schemas/limits.ts';
+import { isShort } from '../processors/here.ts';
+import type { Here } from '../processors/here.ts';
 import type { MemoryMap } from '../rings/engine.ts';
 import type { Pool, Processor } from '../processors/pool.ts';
 import {
@@ -23,7 +25,9 @@ import {
 import {
   bytesWaiting,
   completionTail,
+  copyAnswer,
   dropCompletions,
+  isEverythingTaken,
   openCompletionRing,
   showItems,
   takeCompletions,
@@ -52,6 +56,8 @@ export interface StreamSite {
   readonly role: Role;
   /** Of the guest, if it keeps one: answers go out when they are in it. */
   readonly journal: Journal | undefined;
+  /** The main thread as a processor, when it may be one. */
+  readonly here: () => Here | undefined;
   /** The slot may be used again. */
   readonly onReleased: () => void;
 }
@@ -116,6 +122,8 @@ export function openGuestStream(site: StreamSite, listener: StreamListener): Own
         return submitLater(state, frame);
       return submitNow(state, frame) ? 'accepted' : 'over-credit';
     },
+    mayExecute: (frame) => isShort(frame) && isAtRest(state),
+    execute: (frame) => isAtRest(state) && executeNow(state, frame),
     refuse(reason) {
       state.end ??= { kind: 'malformed', reason };
       beginEnd(state);
@@ -176,6 +184,26 @@ function newState(site: StreamSite, number: number, listener: StreamListener): S
     hurried: false,
     done: Promise.withResolvers(),
   };
+}
+
+/** Takes frames, has none that is not answered, and its listener wants answers. */
+function isAtRest({ open, paused, submission, completion }: State): boolean {
+  return open && !paused && bytesInFlight(submission) === 0 && isEverythingTaken(completion);
+}
+
+/** The stream is at rest, so nothing of it comes before this frame, and its answer is the next. */
+function executeNow(state: State, frame: Uint8Array): boolean {
+  let answer: Uint8Array | undefined;
+  try {
+    answer = state.site.here()?.executeFrame(frame);
+  } catch {
+    // The guest has failed, and this stream was told.
+    return true;
+  }
+  if (answer === undefined) return false;
+  noteFrame(frame.byteLength + answer.byteLength);
+  state.paused = !state.listener.onAnswers(copyAnswer(state.completion, answer));
+  return true;
 }
 
 /** False: the credits do not allow it. */

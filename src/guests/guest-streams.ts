@@ -10,6 +10,7 @@ import { openGuestStream } from './guest-stream.ts';
 import type { OwnedStream } from './guest-stream.ts';
 import { openStreams } from './guest-state.ts';
 import type { GuestState } from './guest-state.ts';
+import { hereOf } from './here.ts';
 import { notYet } from './life.ts';
 import type { RingFill, Role, StreamListener } from './types.ts';
 
@@ -49,7 +50,18 @@ export function openStream(
     state.streams[slot] = undefined;
   };
   const stream = openGuestStream(
-    { pool, processor, map, guest: number, slot, memory: rings, role, journal, onReleased },
+    {
+      pool,
+      processor,
+      map,
+      guest: number,
+      slot,
+      memory: rings,
+      role,
+      journal,
+      here: () => hereOf(state),
+      onReleased,
+    },
     listener,
   );
   state.streams[slot] = stream;

@@ -51,14 +51,14 @@ export function openGuest(site: GuestSite): OwnedGuest {
     recorded: recordedGuest(site, () => state),
     end: undefined,
     here: undefined,
+    fail(reason) {
+      recordings.endAll();
+      fail(state, reason);
+    },
     journal: undefined,
   };
   const processors = processorsOf(site.pool);
   const recordings = openRecordings(state.recorded, site.recordingBudget);
-  const failWithRecordings = (reason: string): void => {
-    recordings.endAll();
-    fail(state, reason);
-  };
   return {
     name: site.name,
     config: site.config,
@@ -82,13 +82,13 @@ export function openGuest(site: GuestSite): OwnedGuest {
     openStream: (role, listener) => openStream(state, processorForClient(state), role, listener),
     checkStream: () => void processorForClient(state),
     run: (records) => run(state, records),
-    runOne: (record) => runOne(state, record, failWithRecordings),
-    runPlain: (opcode, words, count) => runPlain(state, opcode, words, count, failWithRecordings),
+    runOne: (record) => runOne(state, record),
+    runPlain: (opcode, words, count) => runPlain(state, opcode, words, count),
     async finish(end, graceMillis) {
       await finish(state, end, graceMillis);
       recordings.dropAll();
     },
-    fail: failWithRecordings,
+    fail: state.fail,
     isOn: (processor) => state.processors.has(processor),
     noteDeath(processor) {
       recordings.noteDeath(processor.index);

@@ -31,6 +31,13 @@ export interface GuestStream {
   readonly processor: number;
   /** Copies a frame into the ring. `over-credit` and `ended`: nothing was taken. */
   submit(frame: Uint8Array): 'accepted' | 'over-credit' | 'ended';
+  /** Is the frame one short hcall, and nothing of the stream under way? */
+  mayExecute(frame: Uint8Array): boolean;
+  /**
+   * Executes such a frame at once, instead of submitting it, and gives its answer to the listener. False: it was not
+   * executed, because something would have to be waited for.
+   */
+  execute(frame: Uint8Array): boolean;
   /** Takes nothing more; ends with `malformed` when what was submitted is answered. */
   refuse(reason: string): void;
   /** The listener takes answers again. */

@@ -1,6 +1,6 @@
 /**
- * The main thread as a processor of a guest: it executes the short hcalls of REST where they arrive, because to wake another
- * thread for one hcall, and to be woken by it, costs some fifty times the hcall.
+ * The main thread as a processor of a guest: it executes short hcalls that come one at a time, by REST or by a stream, where
+ * they arrive, because to wake another thread for one hcall, and to be woken by it, costs some fifty times the hcall.
  *
  * It has a processor's number, block and journal like the others, and a stream of its own with both ends in its hands. What it
  * must not do is wait, for a lock or the gate: whoever has it may be dead, and it is the main thread that starts the
@@ -20,10 +20,24 @@ import { resetStream, streamMemory } from '../rings/stream-memory.ts';
 import type { StreamMemory } from '../rings/stream-memory.ts';
 
 /** A microsecond each, and nobody has seen anything of them before they are done: what stepping back asks for. */
-const SHORT = new Set(
-  ['H_ENTER', 'H_REMOVE', 'H_READ', 'H_PROTECT', 'H_CLEAR_REF', 'H_CLEAR_MOD'].map(
-    (name) => operationByName(name)!.opcode,
-  ),
+const SHORT_OPERATIONS = [
+  'H_ENTER',
+  'H_REMOVE',
+  'H_READ',
+  'H_PROTECT',
+  'H_CLEAR_REF',
+  'H_CLEAR_MOD',
+].map((name) => operationByName(name)!);
+
+const SHORT = new Set(SHORT_OPERATIONS.map(({ opcode }) => opcode));
+
+/** By the first four bytes of a request with all its words, how long it is. The engine refuses none of these. */
+const SHORT_BYTES = new Map(
+  SHORT_OPERATIONS.map(({ opcode, wordsMin: count }) => {
+    const header = new DataView(new ArrayBuffer(HEADER_BYTES));
+    const first = writeRequestHeader(header, 0, opcode, 0, count);
+    return [header.getInt32(0, true), first + 8 * count];
+  }),
 );
 
 /** An answer as it lies in the ring, until the next hcall is executed. */
@@ -43,6 +57,14 @@ export interface Here {
   execute(record: RequestRecord): AnswerRecord | undefined;
   /** The same for an hcall whose words lie at the beginning of `words`, little-endian. */
   executePlain(opcode: number, words: DataView, count: number): AnswerHere | undefined;
+  /** The same for a frame: the answer record, as it lies in the ring until the next hcall is executed. */
+  executeFrame(frame: Uint8Array): Uint8Array | undefined;
+}
+
+/** Is a frame one short hcall, with all its words and no explanation asked for? */
+export function isShort(frame: Uint8Array): boolean {
+  const head = frame[0]! | (frame[1]! << 8) | (frame[2]! << 16) | (frame[3]! << 24);
+  return SHORT_BYTES.get(head) === frame.byteLength;
 }
 
 /** Where the only item of a ring has its record. */
@@ -66,8 +88,7 @@ export function openHere(
   resetStream(rings, false);
 
   /** Items of a recorded guest have stamps, and an order with those of other streams. */
-  const executes = (opcode: number): boolean =>
-    SHORT.has(opcode) && guest[map.RECORDING >> 2] === map.RECORDING_OFF;
+  const isRecorded = (): boolean => guest[map.RECORDING >> 2] !== map.RECORDING_OFF;
 
   /** Executes the request that ends at `end`. False: nothing was. */
   function run(end: number): boolean {
@@ -85,12 +106,12 @@ export function openHere(
 
   return {
     execute(record) {
-      if (!executes(record.opcode)) return undefined;
+      if (!SHORT.has(record.opcode) || isRecorded()) return undefined;
       const end = writeRequest(request, RECORD, record);
       return run(end) ? readAnswer(words, RECORD) : undefined;
     },
     executePlain(opcode, given, count) {
-      if (!executes(opcode)) return undefined;
+      if (!SHORT.has(opcode) || isRecorded()) return undefined;
       const from = writeRequestHeader(request, RECORD, opcode, 0, count);
       for (let i = 0; i < 8 * count; i += 4)
         request.setInt32(from + i, given.getInt32(i, true), true);
@@ -98,6 +119,13 @@ export function openHere(
       answer.status = words.getInt16(RECORD, true);
       answer.count = words.getUint16(RECORD + 2, true);
       return answer;
+    },
+    executeFrame(frame) {
+      if (!isShort(frame) || isRecorded()) return undefined;
+      rings.submission.set(frame, RECORD);
+      if (!run(RECORD + frame.byteLength)) return undefined;
+      const bytes = HEADER_BYTES + 8 * words.getUint16(RECORD + 2, true);
+      return rings.completion.subarray(RECORD, RECORD + bytes);
     },
   };
 }

@@ -96,6 +96,25 @@ export function showItems(
   return item;
 }
 
+/**
+ * Was everything taken that there will be? ORDER: asked when all frames are known to be consumed; their last answers may be
+ * gathered and not published by then. What is gathered is read before what is published, because publishing moves
+ * the one onto the other.
+ */
+export function isEverythingTaken(ring: CompletionRing): boolean {
+  const { block, at } = ring.memory;
+  const gathered = Atomics.load(block, at.answeredTo);
+  const published = completionTail(ring);
+  return published === ring.head && ((gathered - published) | 0) <= HEADER_BYTES;
+}
+
+/** The message of an answer that came another way. */
+export function copyAnswer(ring: CompletionRing, answer: Uint8Array): Uint8Array<ArrayBuffer> {
+  const message = room(ring, answer.byteLength);
+  message.set(answer);
+  return message;
+}
+
 /** Bytes that wait in the ring, headers of items and what is skipped included. */
 export function bytesWaiting(ring: CompletionRing): number {
   return (completionTail(ring) - ring.head) >>> 0;

@@ -1,6 +1,10 @@
 /**
  * The subprotocol hptd.v1 on one socket: frames into the guest's ring, answers back. The hot path of the daemon: a
- * frame is copied once, never looked into. Main thread.
+ * frame is copied once, never looked into.
+ *
+ * Except for one that comes alone, as from a guest's processor that waits for each answer: it may be executed right here, so
+ * that no thread has to be woken. It comes alone if the stream is at rest and no other frame comes with it: a socket's
+ * read gives all the messages it has in one turn, and the next tick is behind the last of them. Main thread.
  */
 import type { WebSocket } from 'ws';
 import { CREDIT_BYTES, FRAME_BYTES_MAX, FRAME_OVERHEAD_BYTES } from '../../schemas/limits.ts';
@@ -22,6 +26,26 @@ export function openBinaryStream(
     },
     onEnd,
   });
+  /** Came alone so far. */
+  let alone: Buffer | undefined;
+
+  function submit(frame: Buffer): void {
+    if (stream.submit(frame) !== 'over-credit') return;
+    socket.close(4413, `more than ${CREDIT_BYTES} bytes unanswered`);
+    stream.close();
+  }
+
+  function submitAlone(): void {
+    const frame = alone;
+    alone = undefined;
+    if (frame !== undefined) submit(frame);
+  }
+
+  function executeAlone(): void {
+    if (alone !== undefined && stream.execute(alone)) alone = undefined;
+    else submitAlone();
+  }
+
   return {
     hello: {
       ...opening(guest, role, stream),
@@ -33,13 +57,19 @@ export function openBinaryStream(
       },
     },
     onMessage(frame, isBinary) {
-      if (!isBinary)
-        return stream.refuse(`a text message; the frames of ${STREAM_PROTOCOL} are binary`);
-      if (stream.submit(frame) !== 'over-credit') return;
-      socket.close(4413, `more than ${CREDIT_BYTES} bytes unanswered`);
-      stream.close();
+      if (isBinary && alone === undefined && stream.mayExecute(frame)) {
+        alone = frame;
+        process.nextTick(executeAlone);
+        return;
+      }
+      submitAlone();
+      if (isBinary) submit(frame);
+      else stream.refuse(`a text message; the frames of ${STREAM_PROTOCOL} are binary`);
     },
     onDrain: () => stream.resume(),
-    onClose: () => stream.close(),
+    onClose() {
+      submitAlone();
+      stream.close();
+    },
   };
 }

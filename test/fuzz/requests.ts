@@ -91,6 +91,8 @@ function guestHere(on: TestGuest): Guest {
         queueMicrotask(() => listener.onAnswers(bytes));
         return 'accepted';
       },
+      mayExecute: () => false,
+      execute: () => false,
       refuse() {},
       resume() {},
       close() {},

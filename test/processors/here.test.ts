@@ -4,9 +4,10 @@
  */
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
+import { decodeAnswers, encodeRequests } from '../../schemas/records.ts';
 import { HCALLS, operationByName } from '../../schemas/operations.ts';
 import type { AnswerRecord, RequestRecord } from '../../schemas/records.ts';
-import { openHere } from '../../src/processors/here.ts';
+import { isShort, openHere } from '../../src/processors/here.ts';
 import type { Here } from '../../src/processors/here.ts';
 import { compileEngine, openEngine } from '../../src/rings/engine.ts';
 import { openTestGuest } from '../engine/harness.ts';
@@ -48,6 +49,12 @@ function executePlain(here: Here, { opcode, words }: RequestRecord) {
     status,
     words: Array.from({ length: count }, (_, i) => out.getBigUint64(at + 8 * i, true)),
   };
+}
+
+/** As it would come over a stream. */
+function executeFrame(here: Here, request: RequestRecord): AnswerRecord | undefined {
+  const answer = here.executeFrame(encodeRequests([request]));
+  return answer === undefined ? undefined : decodeAnswers(answer)[0];
 }
 
 const rmapOf = (guest: TestGuest, frame: number) =>
@@ -97,6 +104,12 @@ describe('what is free is executed at once', () => {
       assert.deepEqual(plain, answer);
       assert.deepEqual(seen(other.guest), seen(one.guest));
     });
+
+    test(`a frame of one ${name} answers the same and does the same`, () => {
+      const [one, other] = [openStage(), openStage()];
+      assert.deepEqual(executeFrame(other.here, request), one.here.execute(request)!);
+      assert.deepEqual(seen(other.guest), seen(one.guest));
+    });
   }
 
   test('thousands of calls in a row', () => {
@@ -117,9 +130,38 @@ test('nothing but short hcalls is executed', () => {
     const words = Array<bigint>(wordsMin).fill(0n);
     assert.equal(here.execute({ opcode, tag: 0, words }), undefined, name);
     assert.equal(executePlain(here, { opcode, tag: 0, words }), undefined, name);
+    assert.equal(executeFrame(here, { opcode, tag: 0, words }), undefined, name);
   }
   assert.equal(here.execute(record('HOST_UNMAP', BigInt(FRAME) << 16n)), undefined);
   assert.equal(seen(guest), before);
+});
+
+test('a frame that is anything but one short hcall, whole and well formed, is left to a processor', () => {
+  const { guest, here } = openStage();
+  const before = seen(guest);
+  const remove = record('H_REMOVE', 0n, GROUP + 1n, 0n);
+  const frame = encodeRequests([remove]);
+  const changed = (at: number, value: number) => frame.map((byte, i) => (i === at ? value : byte));
+  for (const [name, other] of Object.entries({
+    'two hcalls': encodeRequests([remove, remove]),
+    nothing: frame.subarray(0, 0),
+    'less than a header': frame.subarray(0, 7),
+    'a header': frame.subarray(0, 8),
+    'a word too few': frame.subarray(0, 24),
+    'a word too few, as the header says': encodeRequests([record('H_REMOVE', 0n, GROUP + 1n)]),
+    'a word too many': encodeRequests([record('H_REMOVE', 0n, GROUP + 1n, 0n, 0n)]),
+    'a byte too many': Uint8Array.from([...frame, 0]),
+    'another version': changed(3, 0x20),
+    'an explanation is asked for': encodeRequests([{ ...remove, explain: true }]),
+    'a control record': changed(1, 0x80),
+  })) {
+    assert.equal(isShort(other), false, name);
+    assert.equal(here.executeFrame(other), undefined, name);
+  }
+  assert.equal(seen(guest), before);
+  // None of it is remembered.
+  assert.equal(isShort(frame), true);
+  assert.equal(executeFrame(here, remove)!.status, 0);
 });
 
 interface Obstacle {
@@ -187,6 +229,7 @@ describe('what is in the way is not waited for', () => {
       // Again and again: nothing adds up.
       for (let i = 0; i < 5; i++) {
         assert.equal(here.execute(request), undefined);
+        assert.equal(executeFrame(here, request), undefined);
         assert.equal(seen(guest), before);
       }
       takeAway();

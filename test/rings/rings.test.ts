@@ -6,6 +6,7 @@ import { decodeAnswers, encodeRequests } from '../../schemas/records.ts';
 import type { RequestRecord } from '../../schemas/records.ts';
 import {
   dropCompletions,
+  isEverythingTaken,
   openCompletionRing,
   takeCompletions,
 } from '../../src/rings/completion.ts';
@@ -91,6 +92,22 @@ test('random frames, quanta and takes: every record is answered once and in orde
   );
 });
 
+test('everything is taken when nothing waits, and nothing is gathered that is not published', () => {
+  const { calls, submission, completion } = openStream();
+  const { block, at } = submission.memory;
+  assert.equal(isEverythingTaken(completion), true);
+  putFrame(submission, encodeRequests(reads(0, 3, false)));
+  calls.run(0, 3);
+  assert.equal(isEverythingTaken(completion), false);
+  dropCompletions(completion);
+  assert.equal(isEverythingTaken(completion), true);
+  // As while a processor is about to publish, or died there.
+  const gathered = Atomics.add(block, at.answeredTo, 24);
+  assert.equal(isEverythingTaken(completion), false);
+  Atomics.store(block, at.answeredTo, gathered);
+  assert.equal(isEverythingTaken(completion), true);
+});
+
 test('heads and tails wrap at 2^32', () => {
   const { calls, submission, completion } = openStream();
   const stream = submission.memory;
@@ -125,6 +142,7 @@ test('heads and tails wrap at 2^32', () => {
     }
     assert.equal(count, 5000);
     assert.equal(bytesInFlight(submission), 0);
+    assert.equal(isEverythingTaken(completion), true);
   }
 });
 

@@ -3,11 +3,13 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { Agent, request } from 'node:http';
 import type { IncomingMessage } from 'node:http';
+import type { Socket } from 'node:net';
 import { json } from 'node:stream/consumers';
 import { after, before, test } from 'node:test';
+import type { WebSocket } from 'ws';
 import { CREDIT_BYTES, FRAME_BYTES_MAX } from '../../schemas/limits.ts';
 import { EXPLAIN_WORDS, encodeRequests } from '../../schemas/records.ts';
-import { reads } from '../guests/configs.ts';
+import { enter, reads } from '../guests/configs.ts';
 import { connect, refusal, startDaemon } from './stream-daemon.ts';
 import type { TestDaemon } from './stream-daemon.ts';
 
@@ -93,6 +95,68 @@ test('records are answered in order with their tags, in frames of any size', asy
   assert.ok(answers.every(({ status, words }) => status === 0 && words.length === 2));
   stream.socket.close();
   assert.equal((await stream.closed).code, 1005);
+});
+
+/** Records executed by each processor; the last is the main thread. */
+async function executed(guest: string): Promise<number[]> {
+  const metrics = await (await fetch(`${daemon.url}/metrics`)).text();
+  const lines = metrics.matchAll(/^hptd_records_total{guest="(.*)",processor="\d+"} (\d+)$/gm);
+  return [...lines].flatMap(([, name, records]) => (name === guest ? Number(records) : []));
+}
+
+test('one hcall at a time wakes nobody; what comes in one read goes to a processor whole', async () => {
+  await daemon.put('alone');
+  const stream = await connect(daemon.address('alone'));
+  const { processor } = stream.hello;
+  assert.deepEqual((await executed('alone')).at(-1), 0);
+  const before = (await executed('alone'))[processor]!;
+  for (let tag = 0; tag < 10; tag++) {
+    stream.socket.send(encodeRequests(reads(1, tag)));
+    await stream.answers(tag + 1);
+  }
+  let records = await executed('alone');
+  assert.deepEqual([records[processor], records.at(-1)], [before, 10]);
+  const { _socket: raw } = stream.socket as unknown as { _socket: Socket };
+  raw.cork();
+  for (let tag = 10; tag < 20; tag++) stream.socket.send(encodeRequests(reads(1, tag)));
+  raw.uncork();
+  const answers = await stream.answers(20);
+  assert.deepEqual(
+    answers.map(({ tag }) => tag),
+    Array.from({ length: 20 }, (_, i) => i),
+  );
+  records = await executed('alone');
+  assert.deepEqual([records[processor], records.at(-1)], [before + 10, 10]);
+  stream.socket.terminate();
+});
+
+test('a frame that came alone is executed although its peer is gone, or says something else, right behind it', async () => {
+  await daemon.put('gone');
+  const reader = await connect(daemon.address('gone'));
+  const isThere = async (ptex: bigint, count: number): Promise<boolean> => {
+    reader.socket.send(encodeRequests([{ opcode: 0x0c, tag: 0, words: [0n, ptex] }]));
+    return (await reader.answers(count))[count - 1]!.words[0] !== 0n;
+  };
+  const endings: ((socket: WebSocket) => void)[] = [
+    (socket) => socket.terminate(),
+    (socket) => socket.close(),
+    (socket) => socket.send('text'),
+  ];
+  for (const [i, end] of endings.entries()) {
+    const stream = await connect(daemon.address('gone'));
+    const { _socket: raw } = stream.socket as unknown as { _socket: Socket };
+    raw.cork();
+    stream.socket.send(encodeRequests([enter(0, BigInt(i))]));
+    if (i > 0) end(stream.socket);
+    raw.uncork();
+    // What is not handed to the kernel is lost with the socket.
+    if (i === 0) raw.write('', () => end(stream.socket));
+    await stream.closed;
+    while ((await executed('gone')).reduce((sum, one) => sum + one) <= 2 * i)
+      await new Promise(setImmediate);
+    assert.equal(await isThere(BigInt(i), i + 1), true, `${i}`);
+  }
+  reader.socket.terminate();
 });
 
 test('a fragmented message is a frame like any other', async () => {
