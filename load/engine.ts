@@ -6,7 +6,7 @@ import { availableParallelism } from 'node:os';
 import { complain, grouped, print, printJson, table } from '../src/cli/output.ts';
 import { unknownWord } from '../src/cli/suggest.ts';
 import { compileEngine } from '../src/rings/engine.ts';
-import { closeCrew, measure, openCrew, type Crew } from './engine/crew.ts';
+import { closeCrew, measure, measureLine, openCrew, type Crew } from './engine/crew.ts';
 import type { Figures } from './engine/messages.ts';
 import { CONTENDED_PROCESSORS_MAX, MIXES } from './engine/mixes.ts';
 import { machine } from './machine.ts';
@@ -55,6 +55,7 @@ interface Round {
   readonly copyNsPerHcall: number;
   readonly hcallsPerSecond: number;
   readonly yardstickNs: number | undefined;
+  readonly lineNs: number | undefined;
 }
 
 interface Result extends Setting {
@@ -64,6 +65,7 @@ interface Result extends Setting {
   readonly yardstickNs: number | null;
   readonly ratio: number | null;
   readonly spread: number;
+  readonly lineNs: number | null;
   readonly copyNsPerHcall: number;
 }
 
@@ -186,6 +188,7 @@ async function measureRound(
 ): Promise<Round> {
   const yardstickOrder = contended ? YARDSTICK_FOUR_GROUPS_ORDER : order;
   const yardstickNs = await yardstick?.run(processors, seconds, yardstickOrder);
+  const lineNs = await measureLine(crew);
   const figures = await measure(crew, mix, contended, batch, seconds);
   const total = (of: (row: Figures) => number) => figures.reduce((sum, row) => sum + of(row), 0);
   const hcalls = total((row) => row.hcalls);
@@ -194,12 +197,14 @@ async function measureRound(
     copyNsPerHcall: total((row) => row.copyNanos) / hcalls,
     hcallsPerSecond: total((row) => (row.hcalls / row.runNanos) * 1e9),
     yardstickNs,
+    lineNs,
   };
 }
 
 function resultOf(setting: Setting, mix: string, rounds: readonly Round[]): Result {
   const ns = rounds.map((round) => round.nsPerHcall);
   const floor = rounds.flatMap(({ yardstickNs }) => yardstickNs ?? []);
+  const lines = rounds.flatMap(({ lineNs }) => lineNs ?? []);
   const ratios = rounds.flatMap((round) =>
     round.yardstickNs === undefined ? [] : round.nsPerHcall / round.yardstickNs,
   );
@@ -211,6 +216,7 @@ function resultOf(setting: Setting, mix: string, rounds: readonly Round[]): Resu
     yardstickNs: floor.length === 0 ? null : rounded(median(floor), 1),
     ratio: ratios.length === 0 ? null : rounded(median(ratios), 2),
     spread: rounded(spread(ns), 2),
+    lineNs: lines.length === 0 ? null : Math.round(median(lines)),
     copyNsPerHcall: rounded(median(rounds.map((round) => round.copyNsPerHcall)), 1),
   };
 }
@@ -226,6 +232,7 @@ function tableOf(results: readonly Result[]): string {
     { title: 'yardstick ns', right: true },
     { title: 'ratio', right: true },
     { title: 'spread', right: true },
+    { title: 'line ns', right: true },
   ];
   const rows = results.map((row) => [
     row.mix,
@@ -237,6 +244,7 @@ function tableOf(results: readonly Result[]): string {
     row.yardstickNs?.toFixed(1) ?? '-',
     row.ratio?.toFixed(2) ?? '-',
     row.spread.toFixed(2),
+    row.lineNs?.toFixed(0) ?? '-',
   ]);
   return table(columns, rows);
 }

@@ -2,6 +2,7 @@
 import { once } from 'node:events';
 import { Worker } from 'node:worker_threads';
 import { guestMemory, openEngine } from '../../src/rings/engine.ts';
+import { newBall, type Ball } from './cache-line.ts';
 import type { Figures, FromWorker, ToWorker, WorkerStart } from './messages.ts';
 
 /** How far ahead the start is set, so that all workers have heard of it. */
@@ -15,6 +16,7 @@ const RAM_PER_ORDER_SHIFT = 6;
 export interface Crew {
   readonly order: number;
   readonly workers: readonly Worker[];
+  readonly ball: Ball;
 }
 
 /** Lays out a guest with an empty table of 2^order bytes, and starts workers on it. */
@@ -27,10 +29,12 @@ export function openCrew(module: WebAssembly.Module, order: number, workers: num
     calls.addMemslot(0n, ramBytes, map.MEMSLOT_RAM, PAGE_SHIFT, 0) !== 0 &&
     calls.openTable(order) !== 0;
   if (!laidOut) throw new Error(`no room for a table of order ${order}`);
+  const ball = newBall();
   return {
     order,
+    ball,
     workers: Array.from({ length: workers }, (_, worker) => {
-      const workerData: WorkerStart = { module, memory, order, worker, workers };
+      const workerData: WorkerStart = { module, memory, order, worker, workers, ball };
       return new Worker(new URL('./worker.ts', import.meta.url), { workerData });
     }),
   };
@@ -63,6 +67,15 @@ export async function measure(
     crew.workers.filter((_, i) => fills[i]).map((worker) => ask(worker, { kind: 'drain' })),
   );
   return figures.map(({ figures: of }) => of!);
+}
+
+/** Nanoseconds that a cache line takes from the first worker's core to the second's; undefined: there is one worker. */
+export async function measureLine({ workers, ball }: Crew): Promise<number | undefined> {
+  const players = workers.slice(0, 2);
+  if (players.length < 2) return undefined;
+  Atomics.store(ball, 0, 0);
+  const [played] = await Promise.all(players.map((worker) => ask(worker, { kind: 'play' })));
+  return played!.lineNs;
 }
 
 function span(millis: number): ToWorker {

@@ -1,11 +1,14 @@
 /** What the engine profile and its worker threads tell each other. */
 
+import type { Ball } from './cache-line.ts';
+
 export interface WorkerStart {
   readonly module: WebAssembly.Module;
   readonly memory: WebAssembly.Memory;
   readonly order: number;
   readonly worker: number;
   readonly workers: number;
+  readonly ball: Ball;
 }
 
 export type ToWorker =
@@ -13,6 +16,8 @@ export type ToWorker =
   | { kind: 'prepare'; mix: string; contended: boolean; batch: number; fill: boolean }
   /** Executes frames from one instant to another, in milliseconds since 1970. */
   | { kind: 'go'; from: number; to: number }
+  /** Passes the ball. */
+  | { kind: 'play' }
   /** Checks answers of some frames more, then `drain`: takes the residents out. */
   | { kind: 'check' }
   | { kind: 'drain' };
@@ -25,4 +30,4 @@ export interface Figures {
   readonly copyNanos: number;
 }
 
-export type FromWorker = { kind: 'done'; figures?: Figures };
+export type FromWorker = { kind: 'done'; figures?: Figures; lineNs?: number | undefined };

@@ -14,6 +14,7 @@ import {
 import { openEngine } from '../../src/rings/engine.ts';
 import { streamMemory } from '../../src/rings/stream-memory.ts';
 import { openSubmissionRing, putFrame } from '../../src/rings/submission.ts';
+import { passBall } from './cache-line.ts';
 import { FOUND_OR_NOT, openFrame, takeFrame, type Frame } from './frames.ts';
 import type { Figures, ToWorker, WorkerStart } from './messages.ts';
 import {
@@ -39,7 +40,7 @@ const CHECKED_FRAMES = 16;
 const FRAMES_PER_ORDER_SHIFT = 10;
 const QUANTUM = 0xffffff;
 
-const { module, memory, order, worker, workers } = workerData as WorkerStart;
+const { module, memory, order, worker, workers, ball } = workerData as WorkerStart;
 const engine = openEngine(module, memory);
 const rings = streamMemory(memory.buffer, engine.map, worker);
 const submission = openSubmissionRing(rings);
@@ -155,10 +156,12 @@ function measure(from: number, to: number): Figures {
 
 parentPort!.on('message', (message: ToWorker) => {
   let figures: Figures | undefined;
+  let lineNs: number | undefined;
   if (message.kind === 'prepare') {
     prepare(message.mix, message.contended, message.batch, message.fill);
   } else if (message.kind === 'go') figures = measure(message.from, message.to);
+  else if (message.kind === 'play') lineNs = passBall(ball, worker);
   else if (message.kind === 'check') check();
   else executeAll(frames[0]!.hcalls, removeResidents);
-  parentPort!.postMessage({ kind: 'done', figures });
+  parentPort!.postMessage({ kind: 'done', figures, lineNs });
 });

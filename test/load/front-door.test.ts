@@ -90,5 +90,6 @@ test('engine --json: one object with a figure of every mix asked for', async () 
   for (const row of report.results) {
     assert.ok(row.nsPerHcall > 0 && row.hcallsPerSecond > 0);
     assert.equal(row.yardstickNs === null, row.ratio === null);
+    assert.equal(row.lineNs, null);
   }
 });

@@ -4,7 +4,7 @@
  */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { closeCrew, measure, openCrew } from '../../load/engine/crew.ts';
+import { closeCrew, measure, measureLine, openCrew } from '../../load/engine/crew.ts';
 import { MIXES } from '../../load/engine/mixes.ts';
 import { compileEngine } from '../../src/rings/engine.ts';
 
@@ -31,3 +31,18 @@ for (const [workers, contended] of [
     }
   });
 }
+
+test('a cache line goes to and fro between two workers, again and again; one has nobody to pass it to', async () => {
+  for (const workers of [1, 2, 3]) {
+    const crew = openCrew(module, ORDER, workers);
+    try {
+      for (let i = 0; i < 3; i++) {
+        const nanos = await measureLine(crew);
+        if (workers === 1) assert.equal(nanos, undefined);
+        else assert.ok(nanos! > 0, `${workers} workers: ${nanos}`);
+      }
+    } finally {
+      await closeCrew(crew);
+    }
+  }
+});
