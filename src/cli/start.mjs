@@ -8,10 +8,32 @@ const EXIT_USAGE = 64;
 
 const found = process.versions.node;
 if (Number.parseInt(found, 10) >= NODE_MAJOR) {
+  await keepCompiled();
   await import('./hptd.ts');
 } else {
   process.stderr.write(
     `hptd: this is Node ${found}, hptd needs Node ${NODE_MAJOR}: "npm ci" installs it beside hptd, and "npm start" and "npx hptd" then use it\n`,
   );
   process.exitCode = EXIT_USAGE;
+}
+
+/**
+ * Half of what a short command takes is compiling: Node keeps what it compiled where the user keeps such things (XDG Base
+ * Directory Specification). Where that cannot be, as in a container that cannot be written, it compiles each time.
+ */
+async function keepCompiled() {
+  const { HOME, XDG_CACHE_HOME } = process.env;
+  const caches = XDG_CACHE_HOME || (HOME && `${HOME}/.cache`);
+  if (!caches?.startsWith('/')) return;
+  const { enableCompileCache } = await import('node:module');
+  const { existsSync, mkdirSync } = await import('node:fs');
+  try {
+    // One after the other: where a folder cannot be made, as in /proc, Node never stops trying to make it with those above.
+    for (const folder of [caches, `${caches}/hptd`]) {
+      if (!existsSync(folder)) mkdirSync(folder, 0o700);
+    }
+    enableCompileCache(`${caches}/hptd`);
+  } catch {
+    // Then not.
+  }
 }

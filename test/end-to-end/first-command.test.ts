@@ -4,8 +4,11 @@
  */
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
+import { existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { createServer } from 'node:net';
 import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { node, type Outcome, type Running, shell, start } from './child.ts';
 import { type FreshTree, freshTree, ROOT, whyNoFreshTree } from './fresh-tree.ts';
@@ -133,6 +136,32 @@ test('an old Node is told what to do, in one line, with 64', async () => {
     err,
     /^hptd: this is Node 20\.19\.5, hptd needs Node 26: .*"npm ci".*"npm start".*\n$/,
   );
+});
+
+test('what was compiled is kept with the caches of the user, and where that cannot be all goes well without', async (context) => {
+  const home = mkdtempSync(join(tmpdir(), 'hptd-home-'));
+  context.after(() => rmSync(home, { recursive: true }));
+  const unset = { NODE_COMPILE_CACHE: '', XDG_CACHE_HOME: '' };
+  const places = [
+    { HOME: home },
+    { HOME: '/nowhere', XDG_CACHE_HOME: join(home, 'caches') },
+    { HOME: '/proc' },
+    { HOME: '' },
+    { HOME: '', XDG_CACHE_HOME: 'caches' },
+    { HOME: '/dev/null' },
+  ];
+  for (const place of places) {
+    const { code, out } = await node(['src/cli/start.mjs', '--version'], ROOT, {
+      ...unset,
+      ...place,
+    });
+    assert.deepEqual([code, out.slice(0, 5)], [0, 'hptd '], JSON.stringify(place));
+  }
+  for (const kept of ['.cache', 'caches']) {
+    const [version] = readdirSync(join(home, kept, 'hptd'));
+    assert.notDeepEqual(readdirSync(join(home, kept, 'hptd', version!)), []);
+  }
+  assert.equal(existsSync(join(ROOT, 'caches')), false);
 });
 
 test('demo refuses what it cannot do', async () => {
