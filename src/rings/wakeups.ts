@@ -7,10 +7,11 @@
  *     word 16    ASLEEP    1 while the sleeper waits, or is about to
  *     word 32    MAIL      counts control messages posted (a processor's bell only)
  *     word 48    STALLED   streams that wait for room in their completion ring (a processor's bell only)
- *     word 64…   NEWS      one bit a stream: something waits in its ring
+ *     word 64…   WHERE     one bit for each word of NEWS: a bit of it may be set
+ *     word 80…   NEWS      one bit a stream: something waits in its ring
  *
- * RACE: none is lost. The ringer stores the news, then counts a ring, then looks at ASLEEP; the sleeper notes RINGS,
- * then takes all news, then sets ASLEEP and sleeps only if RINGS is still what it noted. All of it is sequentially
+ * RACE: none is lost. The ringer stores the news, then where it is, then counts a ring, then looks at ASLEEP; the sleeper notes
+ * RINGS, then takes where there is news and then the news, then sets ASLEEP and sleeps only if RINGS is still what it noted. All of it is sequentially
  * consistent, so either the ringer sees a sleeper to wake, or the sleeper sees the ring and does not sleep.
  * A thread that does not sleep costs its ringer no system call.
  */
@@ -20,8 +21,10 @@ const RINGS = 0;
 const ASLEEP = 16;
 const MAIL = 32;
 const STALLED = 48;
-const NEWS = 64;
+const WHERE = 64;
+const NEWS = 80;
 const NEWS_WORDS = (GUESTS_MAX * STREAMS_PER_GUEST_MAX) / 32;
+const WHERE_WORDS = NEWS_WORDS / 32;
 
 /**
  * How often a sleeper looks at its bell before it sleeps. To sleep and be woken costs 50 to 100 microseconds, so it pays
@@ -61,23 +64,31 @@ export function ring(bell: Bell): void {
 
 /** Something waits in this stream's ring. */
 export function ringFor(bell: Bell, stream: number): void {
-  Atomics.or(bell, NEWS + (stream >> 5), 1 << (stream & 31));
+  const word = stream >> 5;
+  Atomics.or(bell, NEWS + word, 1 << (stream & 31));
+  Atomics.or(bell, WHERE + (word >> 5), 1 << (word & 31));
   ring(bell);
 }
 
 /** Takes all news: calls `visit` with each stream's number. False: there was none. */
 export function takeNews(bell: Bell, visit: (stream: number) => void): boolean {
   let any = false;
-  for (let word = 0; word < NEWS_WORDS; word++) {
-    if (Atomics.load(bell, NEWS + word) === 0) continue;
-    any = true;
-    let bits = Atomics.exchange(bell, NEWS + word, 0);
-    while (bits !== 0) {
-      visit((word << 5) + 31 - Math.clz32(bits & -bits));
-      bits &= bits - 1;
+  for (let i = 0; i < WHERE_WORDS; i++) {
+    if (Atomics.load(bell, WHERE + i) === 0) continue;
+    for (let where = Atomics.exchange(bell, WHERE + i, 0); where !== 0; where &= where - 1) {
+      const word = (i << 5) + lowestBit(where);
+      // None is left if the news was taken together with some that came before it.
+      for (let news = Atomics.exchange(bell, NEWS + word, 0); news !== 0; news &= news - 1) {
+        any = true;
+        visit((word << 5) + lowestBit(news));
+      }
     }
   }
   return any;
+}
+
+function lowestBit(bits: number): number {
+  return 31 - Math.clz32(bits & -bits);
 }
 
 /** How long a sleeper looks before it sleeps: its own, and adapted to how soon rings come. */
