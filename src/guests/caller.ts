@@ -2,8 +2,9 @@
  * Calls with records, answered with records, over a stream of a guest: what REST and the JSON stream share.
  *
  * What is called in one turn of the event loop goes to the processor as one frame: a bell rung for each call would
- * wake the processor, and let it fall asleep again, once a call. Answers come in the order of the requests, one each, so a
- * queue of calls is all the book-keeping there is. Records wait here while the stream's credits are used up. Main thread only.
+ * wake the processor, and let it fall asleep again, once a call. A call that comes alone may need no processor at all.
+ * Answers come in the order of the requests, one each, so a queue of calls is all the book-keeping there is. Records wait
+ * here while the stream's credits are used up. Main thread only.
  */
 import { FRAME_BYTES_MAX } from '../../schemas/limits.ts';
 import { problem } from '../../schemas/problems.ts';
@@ -56,6 +57,7 @@ export function openCaller(
 
   function submit(): void {
     submitComes = false;
+    if (unanswered === 1 && waiting.length === 1 && executeAlone(waiting)) return;
     let first = 0;
     while (first < waiting.length) {
       const { bytes, end } = makeFrame(waiting, first);
@@ -63,6 +65,16 @@ export function openCaller(
       first = end;
     }
     waiting = first === waiting.length ? [] : waiting.slice(first);
+  }
+
+  /** The only call there is. */
+  function executeAlone(records: RequestRecord[]): boolean {
+    const { bytes } = makeFrame(records, 0);
+    // Its answer comes before `execute` returns.
+    waiting = [];
+    if (stream.execute(FRAME.subarray(0, bytes))) return true;
+    waiting = records;
+    return false;
   }
 
   function takeAnswers(bytes: Uint8Array): boolean {

@@ -18,6 +18,8 @@ export interface TestDaemon extends Daemon {
   put(guest: string, changes?: Partial<z.input<typeof guestConfig>>): Promise<void>;
   delete(guest: string): Promise<void>;
   address(guest: string, query?: string): string;
+  /** Records executed by each processor; the last is the main thread. */
+  executed(guest: string): Promise<number[]>;
 }
 
 export async function startDaemon(processors = 2): Promise<TestDaemon> {
@@ -39,6 +41,11 @@ export async function startDaemon(processors = 2): Promise<TestDaemon> {
     delete: (guest) => request('DELETE', guest),
     address: (guest, query = '') =>
       `${daemon.url.replace('http', 'ws')}/v1/guests/${guest}/stream${query}`,
+    async executed(guest) {
+      const metrics = await (await fetch(`${daemon.url}/metrics`)).text();
+      const lines = metrics.matchAll(/^hptd_records_total{guest="(.*)",processor="\d+"} (\d+)$/gm);
+      return [...lines].flatMap(([, name, records]) => (name === guest ? Number(records) : []));
+    },
   };
 }
 

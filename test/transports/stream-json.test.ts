@@ -110,6 +110,27 @@ test('control operations are for hosts', async () => {
   host.socket.terminate();
 });
 
+test('a call that comes alone wakes nobody, calls that come together go to a processor', async () => {
+  await daemon.put('alone');
+  const stream = await connect(daemon.address('alone'), 'hptd.v1.json');
+  const { processor } = stream.hello;
+  const call = (tag: number) => ({ tag, hcall: 'H_READ', ptex: tag });
+  for (let tag = 0; tag < 5; tag++)
+    assert.equal(((await ask(stream, call(tag))) as JsonAnswer).tag, tag);
+  assert.deepEqual((await daemon.executed('alone')).at(-1), 5);
+  const before = (await daemon.executed('alone'))[processor]!;
+  const answers = (await ask(stream, [call(5), call(6)])) as JsonAnswer[];
+  assert.deepEqual(
+    answers.map(({ tag }) => tag),
+    [5, 6],
+  );
+  // Long ones, too.
+  await ask(stream, { hcall: 'H_CLEAR_HPT' });
+  const records = await daemon.executed('alone');
+  assert.deepEqual([records[processor], records.at(-1)], [before + 3, 5]);
+  stream.socket.terminate();
+});
+
 test('messages are answered in their order, however many are sent ahead', async () => {
   const stream = await open();
   for (let i = 0; i < 100; i++) {

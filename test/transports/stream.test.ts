@@ -97,24 +97,17 @@ test('records are answered in order with their tags, in frames of any size', asy
   assert.equal((await stream.closed).code, 1005);
 });
 
-/** Records executed by each processor; the last is the main thread. */
-async function executed(guest: string): Promise<number[]> {
-  const metrics = await (await fetch(`${daemon.url}/metrics`)).text();
-  const lines = metrics.matchAll(/^hptd_records_total{guest="(.*)",processor="\d+"} (\d+)$/gm);
-  return [...lines].flatMap(([, name, records]) => (name === guest ? Number(records) : []));
-}
-
 test('one hcall at a time wakes nobody; what comes in one read goes to a processor whole', async () => {
   await daemon.put('alone');
   const stream = await connect(daemon.address('alone'));
   const { processor } = stream.hello;
-  assert.deepEqual((await executed('alone')).at(-1), 0);
-  const before = (await executed('alone'))[processor]!;
+  assert.deepEqual((await daemon.executed('alone')).at(-1), 0);
+  const before = (await daemon.executed('alone'))[processor]!;
   for (let tag = 0; tag < 10; tag++) {
     stream.socket.send(encodeRequests(reads(1, tag)));
     await stream.answers(tag + 1);
   }
-  let records = await executed('alone');
+  let records = await daemon.executed('alone');
   assert.deepEqual([records[processor], records.at(-1)], [before, 10]);
   const { _socket: raw } = stream.socket as unknown as { _socket: Socket };
   raw.cork();
@@ -125,7 +118,7 @@ test('one hcall at a time wakes nobody; what comes in one read goes to a process
     answers.map(({ tag }) => tag),
     Array.from({ length: 20 }, (_, i) => i),
   );
-  records = await executed('alone');
+  records = await daemon.executed('alone');
   assert.deepEqual([records[processor], records.at(-1)], [before + 10, 10]);
   stream.socket.terminate();
 });
@@ -152,7 +145,7 @@ test('a frame that came alone is executed although its peer is gone, or says som
     // What is not handed to the kernel is lost with the socket.
     if (i === 0) raw.write('', () => end(stream.socket));
     await stream.closed;
-    while ((await executed('gone')).reduce((sum, one) => sum + one) <= 2 * i)
+    while ((await daemon.executed('gone')).reduce((sum, one) => sum + one) <= 2 * i)
       await new Promise(setImmediate);
     assert.equal(await isThere(BigInt(i), i + 1), true, `${i}`);
   }
