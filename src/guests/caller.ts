@@ -44,76 +44,94 @@ export interface CallerListener {
 const FRAME = new Uint8Array(FRAME_BYTES_MAX);
 const FRAME_VIEW = new DataView(FRAME.buffer);
 
+interface State {
+  readonly listener: CallerListener;
+  /** In the order of their records. */
+  readonly calls: Call[];
+  /** Not submitted yet, in order. */
+  waiting: RequestRecord[];
+  unanswered: number;
+  submitComes: boolean;
+  ended: StreamEnd | undefined;
+}
+
 export function openCaller(
   open: (listener: StreamListener) => GuestStream,
   listener: CallerListener,
 ): Caller {
-  const calls: Call[] = [];
-  /** Not submitted yet, in order. */
-  let waiting: RequestRecord[] = [];
-  let unanswered = 0;
-  let submitComes = false;
-  let ended: StreamEnd | undefined;
-
-  function submit(): void {
-    submitComes = false;
-    if (unanswered === 1 && waiting.length === 1 && executeAlone(waiting)) return;
-    let first = 0;
-    while (first < waiting.length) {
-      const { bytes, end } = makeFrame(waiting, first);
-      if (stream.submit(FRAME.subarray(0, bytes)) !== 'accepted') break;
-      first = end;
-    }
-    waiting = first === waiting.length ? [] : waiting.slice(first);
-  }
-
-  /** The only call there is. */
-  function executeAlone(records: RequestRecord[]): boolean {
-    const { bytes } = makeFrame(records, 0);
-    // Its answer comes before `execute` returns.
-    waiting = [];
-    if (stream.execute(FRAME.subarray(0, bytes))) return true;
-    waiting = records;
-    return false;
-  }
-
-  function takeAnswers(bytes: Uint8Array): boolean {
-    for (const answer of decodeAnswers(bytes)) {
-      const call = calls[0]!;
-      unanswered--;
-      call.answers.push(answer);
-      if (call.answers.length === call.expected) calls.shift()!.resolve(call.answers);
-    }
-    // With a submission to come credits were not short.
-    if (waiting.length > 0 && !submitComes) submit();
-    return listener.wantsMore();
-  }
-
-  function endCalls(end: StreamEnd): void {
-    ended = end;
-    waiting = [];
-    for (const call of calls.splice(0)) call.reject(endProblem(end));
-    listener.onEnd(end);
-  }
-
-  const stream = open({ onAnswers: takeAnswers, onEnd: endCalls });
+  const state: State = {
+    listener,
+    calls: [],
+    waiting: [],
+    unanswered: 0,
+    submitComes: false,
+    ended: undefined,
+  };
+  const stream: GuestStream = open({
+    onAnswers: (bytes) => takeAnswers(state, stream, bytes),
+    onEnd: (end) => endCalls(state, end),
+  });
   return {
     stream,
-    unanswered: () => unanswered,
+    unanswered: () => state.unanswered,
     call(records) {
-      if (ended !== undefined) return Promise.reject(endProblem(ended));
+      if (state.ended !== undefined) return Promise.reject(endProblem(state.ended));
       if (records.length === 0) return Promise.resolve([]);
-      for (const record of records) waiting.push(record);
-      unanswered += records.length;
-      if (!submitComes) setImmediate(submit);
-      submitComes = true;
+      for (const record of records) state.waiting.push(record);
+      state.unanswered += records.length;
+      if (!state.submitComes) setImmediate(submit, state, stream);
+      state.submitComes = true;
       return new Promise((resolve, reject) => {
-        calls.push(newCall(records.length, resolve, reject));
+        state.calls.push(newCall(records.length, resolve, reject));
       });
     },
-    giveUp: (afterMillis, reason) => rejectOld(calls, afterMillis, reason),
-    submit,
+    giveUp: (afterMillis, reason) => rejectOld(state.calls, afterMillis, reason),
+    submit: () => submit(state, stream),
   };
+}
+
+function submit(state: State, stream: GuestStream): void {
+  state.submitComes = false;
+  if (state.unanswered === 1 && state.waiting.length === 1 && executeAlone(state, stream)) return;
+  const { waiting } = state;
+  let first = 0;
+  while (first < waiting.length) {
+    const { bytes, end } = makeFrame(waiting, first);
+    if (stream.submit(FRAME.subarray(0, bytes)) !== 'accepted') break;
+    first = end;
+  }
+  state.waiting = first === waiting.length ? [] : waiting.slice(first);
+}
+
+/** The only call there is. */
+function executeAlone(state: State, stream: GuestStream): boolean {
+  const { waiting } = state;
+  const { bytes } = makeFrame(waiting, 0);
+  // Its answer comes before `execute` returns.
+  state.waiting = [];
+  if (stream.execute(FRAME.subarray(0, bytes))) return true;
+  state.waiting = waiting;
+  return false;
+}
+
+function takeAnswers(state: State, stream: GuestStream, bytes: Uint8Array): boolean {
+  const { calls, listener } = state;
+  for (const answer of decodeAnswers(bytes)) {
+    const call = calls[0]!;
+    state.unanswered--;
+    call.answers.push(answer);
+    if (call.answers.length === call.expected) calls.shift()!.resolve(call.answers);
+  }
+  // With a submission to come credits were not short.
+  if (state.waiting.length > 0 && !state.submitComes) submit(state, stream);
+  return listener.wantsMore();
+}
+
+function endCalls(state: State, end: StreamEnd): void {
+  state.ended = end;
+  state.waiting = [];
+  for (const call of state.calls.splice(0)) call.reject(endProblem(end));
+  state.listener.onEnd(end);
 }
 
 function newCall(expected: number, resolve: Call['resolve'], reject: Call['reject']): Call {
