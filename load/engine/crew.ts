@@ -60,6 +60,7 @@ export async function measure(
     ),
   );
   await all(crew, { kind: 'check' });
+  await all(crew, { kind: 'touch' });
   await all(crew, span(WARM_UP_MILLIS));
   const figures = await all(crew, span(seconds * 1000));
   await all(crew, { kind: 'check' });

@@ -14,6 +14,8 @@ export interface WorkerStart {
 export type ToWorker =
   /** Makes the frames of a mix; `fill`: this worker puts the residents into the table. */
   | { kind: 'prepare'; mix: string; contended: boolean; batch: number; fill: boolean }
+  /** Executes each frame once, so that the system has given the table its pages. */
+  | { kind: 'touch' }
   /** Executes frames from one instant to another, in milliseconds since 1970. */
   | { kind: 'go'; from: number; to: number }
   /** Passes the ball. */

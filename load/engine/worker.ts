@@ -129,6 +129,14 @@ function check(): void {
   for (let i = 0; i < CHECKED_FRAMES; i++) executeChecked(frames[i % frames.length]!);
 }
 
+function touch(): void {
+  for (const { bytes } of frames) {
+    putFrame(submission, bytes);
+    engine.calls.run(worker, QUANTUM);
+    dropCompletions(completion);
+  }
+}
+
 function measure(from: number, to: number): Figures {
   const start = from - performance.timeOrigin;
   const end = to - performance.timeOrigin;
@@ -160,6 +168,7 @@ parentPort!.on('message', (message: ToWorker) => {
   if (message.kind === 'prepare') {
     prepare(message.mix, message.contended, message.batch, message.fill);
   } else if (message.kind === 'go') figures = measure(message.from, message.to);
+  else if (message.kind === 'touch') touch();
   else if (message.kind === 'play') lineNs = passBall(ball, worker);
   else if (message.kind === 'check') check();
   else executeAll(frames[0]!.hcalls, removeResidents);

@@ -70,7 +70,7 @@ export const SECTIONS: readonly Section[] = [
     plots: [
       {
         title: 'An hcall in the engine, by the size of the table',
-        says: 'Less is better. Where a table outgrows a cache, memory is waited for. A spread of 0 says that there was time for one round only; in a large table that is the one in which the system first hands out its pages.',
+        says: 'Less is better. Where a table outgrows a cache, memory is waited for. A spread of 0 says that there was time for one round only.',
         kind: 'lines',
         split: (row) => text(row, 'mix'),
         x: { field: 'order', title: 'order of the table (log2 of its bytes)', unit: '' },
@@ -79,7 +79,7 @@ export const SECTIONS: readonly Section[] = [
       },
       {
         title: 'The same beside the C yardstick',
-        says: 'Less is better. The broken line is the cost floor: the same insert/remove pair in plain C, which does nothing else.',
+        says: 'Less is better. The broken line is the cost floor: the same insert/remove pair in plain C, which does nothing else. Its memory is populated, but was never used before: where a virtual machine maps pages at their first use, what it shows for large tables is that.',
         kind: 'lines',
         where: (row) => row['mix'] === 'insert+remove',
         x: { field: 'order', title: 'order of the table (log2 of its bytes)', unit: '' },
