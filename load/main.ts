@@ -16,6 +16,7 @@ import { rest } from './rest.ts';
 import { soak } from './soak.ts';
 import { snapshots } from './snapshots.ts';
 import { stream } from './stream.ts';
+import { tables } from './tables.ts';
 
 const PROFILES: readonly Profile[] = [
   engine,
@@ -27,6 +28,7 @@ const PROFILES: readonly Profile[] = [
   soak,
   snapshots,
   durability,
+  tables,
 ];
 /** They run profiles and are called as those are. */
 const COMMANDS: readonly Profile[] = [...PROFILES, check, report];

@@ -270,6 +270,22 @@ export const SECTIONS: readonly Section[] = [
     ],
   },
   {
+    title: 'Whole tables',
+    profile: 'tables',
+    runs: [{ options: '--orders 18,20,22,24,26 --rounds 3' }],
+    plots: [
+      {
+        title: 'Loading, reading and looking through a half full table',
+        says: 'Less is better. The first load waits for the system, which gives a table its pages when they are first used.',
+        kind: 'lines',
+        split: (row) => text(row, 'action'),
+        x: { field: 'order', title: 'order of the table (log2 of its bytes)', unit: '' },
+        y: { title: 'time', unit: 's', scale: 'log' },
+        series: [{ field: 'seconds', label: '', spread: 'spread' }],
+      },
+    ],
+  },
+  {
     title: 'Everything at once, for a while',
     profile: 'soak',
     runs: [{ options: '--minutes 1' }],

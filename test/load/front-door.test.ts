@@ -93,3 +93,24 @@ test('engine --json: one object with a figure of every mix asked for', async () 
     assert.equal(row.lineNs, null);
   }
 });
+
+test('tables: every action of each order, with the yardstick for what goes over the network', async () => {
+  const { code, out } = await load('tables', '--json', '--orders', '18,19', '--rounds', '2');
+  assert.equal(code, 0);
+  const { profile, results } = JSON.parse(out);
+  assert.equal(profile, 'tables');
+  assert.deepEqual(
+    results.map((row: { action: string; order: number }) => `${row.action} ${row.order}`),
+    [18, 19].flatMap((order) =>
+      ['load', 'reload', 'dump', 'follow', 'hash', 'statistics'].map((one) => `${one} ${order}`),
+    ),
+  );
+  for (const row of results) {
+    assert.equal(row.entries, 2 ** (row.order - 5));
+    assert.ok(row.seconds > 0 && row.entriesPerSecond > 0);
+    assert.equal(row.bytes > 0, ['load', 'reload', 'dump'].includes(row.action));
+    assert.equal(row.ratio === null, row.bytes === 0);
+  }
+  const table = await load('tables', '--orders', '18', '--rounds', '1');
+  assert.match(table.out, /^dump +18 +8,192 /m);
+});

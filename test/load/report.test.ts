@@ -33,6 +33,7 @@ function rowsOf(section: Section): Json[] {
       scenario: which === 0 ? 'enter-remove' : name,
       protocol: name,
       waiting: name,
+      action: name,
       file: `/somewhere/0${i}-resize-hotplug-p8-64k.jsonl.gz`,
       groups: 'four',
       contended: which === 1,
@@ -42,7 +43,7 @@ function rowsOf(section: Section): Json[] {
       rate: size * 1000,
       connections: section.profile === 'rest' ? size : 1 + 3 * which,
       streams: which === 0 ? 1 : 2,
-      seconds: 5 * i,
+      seconds: 5 * i + 1 + which,
       spread: 0.05,
     })),
   );
