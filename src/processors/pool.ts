@@ -5,6 +5,7 @@
  */
 import { once } from 'node:events';
 import { Worker } from 'node:worker_threads';
+import { GUESTS_MAX } from '../../schemas/limits.ts';
 import type { MemoryMap } from '../rings/engine.ts';
 import { newBell, resetBell, ringFor, ringForMail, ringForRoom } from '../rings/wakeups.ts';
 import type { Bell } from '../rings/wakeups.ts';
@@ -93,11 +94,18 @@ export async function startPool(module: WebAssembly.Module, count: number): Prom
   return pool;
 }
 
+/**
+ * V8 takes the addresses of a guest's memory, 4 GiB, for memory in use. Beyond half of what a thread's heap may have it stops
+ * that thread for 10 ms and looks for dead objects, at each guest that comes. So the heap may have twice what all guests can.
+ */
+const HEAP_MB_MAX = 2 * GUESTS_MAX * 4096;
+
 /** It says `ready` when it is. */
 function startThread(birth: ProcessorBirth): Worker {
   return new Worker(new URL('./processor.ts', import.meta.url), {
     workerData: birth,
     name: `processor-${birth.index}`,
+    resourceLimits: { maxOldGenerationSizeMb: HEAP_MB_MAX },
   });
 }
 
