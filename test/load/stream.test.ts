@@ -26,7 +26,7 @@ function short(...words: string[]) {
 }
 
 test('--json: a row of every setting, with figures of all three sides', async () => {
-  const words = '--modes closed,round-trip,open --batches 1,65 --connections 1,3 --rate 2000';
+  const words = '--modes closed,round-trip,open --batches 1,65 --connections 1,3 --rate 20000';
   const { code, out, err } = await short(...words.split(' '));
   assert.equal(code, 0, err);
   const report = JSON.parse(out);
