@@ -92,26 +92,18 @@ export function openCaller(
 
 function submit(state: State, stream: GuestStream): void {
   state.submitComes = false;
-  if (state.unanswered === 1 && state.waiting.length === 1 && executeAlone(state, stream)) return;
   const { waiting } = state;
+  const isAlone = state.unanswered === 1;
+  // What is executed is answered before `execute` returns.
+  state.waiting = [];
   let first = 0;
   while (first < waiting.length) {
     const { bytes, end } = makeFrame(waiting, first);
-    if (stream.submit(FRAME.subarray(0, bytes)) !== 'accepted') break;
+    const frame = FRAME.subarray(0, bytes);
+    if (!(isAlone && stream.execute(frame)) && stream.submit(frame) !== 'accepted') break;
     first = end;
   }
-  state.waiting = first === waiting.length ? [] : waiting.slice(first);
-}
-
-/** The only call there is. */
-function executeAlone(state: State, stream: GuestStream): boolean {
-  const { waiting } = state;
-  const { bytes } = makeFrame(waiting, 0);
-  // Its answer comes before `execute` returns.
-  state.waiting = [];
-  if (stream.execute(FRAME.subarray(0, bytes))) return true;
-  state.waiting = waiting;
-  return false;
+  if (first < waiting.length) state.waiting = waiting.slice(first);
 }
 
 function takeAnswers(state: State, stream: GuestStream, bytes: Uint8Array): boolean {

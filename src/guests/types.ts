@@ -35,7 +35,7 @@ export interface GuestStream {
   mayExecute(frame: Uint8Array): boolean;
   /**
    * Executes such a frame at once, instead of submitting it, and gives its answer to the listener. False: it was not
-   * executed, because something would have to be waited for.
+   * executed, because it is another, or something would have to be waited for.
    */
   execute(frame: Uint8Array): boolean;
   /** Takes nothing more; ends with `malformed` when what was submitted is answered. */
