@@ -6,7 +6,7 @@ const GROUP_BYTES = 8 + 16 * ENTRIES_PER_GROUP;
 const GROUPS_PER_CHUNK = 1024;
 /** As they are read: VALID, and the bit that KVM has set. */
 const V_LOW = 0x41;
-/** Memory coherent, no access for user mode: an entry of any 4K page. */
+/** R, C and M. */
 const R_LOW = 0x190;
 /** 64K frames that the entries take turns on: some are mapped often, as a kernel's are, when the table is large. */
 const FRAMES = 2 ** 20;

@@ -28,6 +28,11 @@ import type { FromProcessor, ProcessorBirth, ToProcessor } from './messages.ts';
 const START_MILLIS = 30_000;
 /** Lives in a row that end before the processor is ready: a defect that the next life would meet too. */
 const LIVES_LOST_MAX = 5;
+/**
+ * V8 takes the addresses of a guest's memory, 4 GiB, for memory in use. Beyond half of what a thread's heap may have it stops
+ * that thread for 10 ms and looks for dead objects, at each guest that comes. So the heap may have twice what all guests can.
+ */
+const HEAP_MB_MAX = 2 * GUESTS_MAX * 4096;
 
 export interface Processor {
   readonly index: number;
@@ -93,12 +98,6 @@ export async function startPool(module: WebAssembly.Module, count: number): Prom
   for (const processor of processors) watch(pool, processor);
   return pool;
 }
-
-/**
- * V8 takes the addresses of a guest's memory, 4 GiB, for memory in use. Beyond half of what a thread's heap may have it stops
- * that thread for 10 ms and looks for dead objects, at each guest that comes. So the heap may have twice what all guests can.
- */
-const HEAP_MB_MAX = 2 * GUESTS_MAX * 4096;
 
 /** It says `ready` when it is. */
 function startThread(birth: ProcessorBirth): Worker {

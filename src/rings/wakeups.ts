@@ -10,9 +10,10 @@
  *     word 64…   WHERE     one bit for each word of NEWS: a bit of it may be set
  *     word 80…   NEWS      one bit a stream: something waits in its ring
  *
- * RACE: none is lost. The ringer stores the news, then where it is, then counts a ring, then looks at ASLEEP; the sleeper notes
- * RINGS, then takes where there is news and then the news, then sets ASLEEP and sleeps only if RINGS is still what it noted. All of it is sequentially
- * consistent, so either the ringer sees a sleeper to wake, or the sleeper sees the ring and does not sleep.
+ * RACE: none is lost. The ringer stores the news, then where it is, then counts a ring, then looks at ASLEEP; the sleeper
+ * notes RINGS, then takes where there is news, and then the news, then sets ASLEEP and sleeps only if RINGS is still what
+ * it noted. All of it is sequentially consistent, so either the ringer sees a sleeper to wake, or the sleeper sees the
+ * ring and does not sleep.
  * A thread that does not sleep costs its ringer no system call.
  */
 import { GUESTS_MAX, STREAMS_PER_GUEST_MAX } from '../../schemas/limits.ts';
